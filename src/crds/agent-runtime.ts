@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import type { Condition, KubeObject } from '../kube/objects.ts'
+import { defineKind } from './define-kind.ts'
+
+/** Names that the session pods' names can carry: 35 + 1 + 20 + 1 + 6 characters fit the 63 of a DNS label. */
+export const RUNTIME_NAME = { pattern: '^[a-z]([-a-z0-9]*[a-z0-9])?$', maxLength: 35 }
+
+/** Fourteen days: the longest lifetime that AgentCore's schema knows (contract 2.12). */
+const LONGEST_LIFETIME_SECONDS = 1_209_600
+
+const command = z.array(z.string().min(1).max(4096)).min(1).max(64)
+
+const specSchema = z.object({
+  artifact: z
+    .object({
+      container: z
+        .object({
+          image: z.string().min(1).max(1024).describe('Image of the agent. Used where session pods are containers.'),
+          command: command.optional().describe("Replaces the image's entrypoint."),
+          args: z.array(z.string().max(4096)).max(64).optional(),
+        })
+        .optional(),
+      code: z
+        .object({
+          directory: z
+            .string()
+            .min(1)
+            .max(4096)
+            .describe('Directory of the code, relative to where `npm start` ran. Used where session pods are processes.'),
+          command: command.describe('Started in a private copy of the directory.'),
+        })
+        .optional(),
+    })
+    .describe('What to run. A cluster runs the container, a laptop the code; one manifest can carry both.'),
+  protocol: z.enum(['HTTP']).default('HTTP').describe('What the agent speaks (contract 1.1). HTTP: port 8080, /invocations and /ping.'),
+  environment: z
+    .array(
+      z.object({
+        name: z.string().min(1).max(100).regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+        value: z.string().max(5000),
+      }),
+    )
+    .max(50)
+    .optional()
+    .describe('Environment of the agent. It wins over what Carrel injects.'),
+  requestHeaders: z
+    .object({
+      allow: z
+        .array(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,255}$/).max(256))
+        .min(1)
+        .max(20)
+        .describe('Request headers that reach the agent (contract 1.2). Hop-by-hop, cookie and platform headers never do.'),
+    })
+    .optional(),
+  lifecycle: z
+    .object({
+      idleTimeoutSeconds: z
+        .int()
+        .min(1)
+        .max(LONGEST_LIFETIME_SECONDS)
+        .default(900)
+        .describe('A session without calls, open streams and HealthyBusy ends after this long.'),
+      maxLifetimeSeconds: z
+        .int()
+        .min(1)
+        .max(LONGEST_LIFETIME_SECONDS)
+        .default(28_800)
+        .describe('A session ends this long after it started, whatever it does.'),
+    })
+    .default({ idleTimeoutSeconds: 900, maxLifetimeSeconds: 28_800 }),
+  startTimeoutSeconds: z
+    .int()
+    .min(1)
+    .max(600)
+    .default(45)
+    .describe("An agent must answer GET /ping within this. Below boto3's own 60 s, so that callers see the reason."),
+})
+
+const statusSchema = z.object({
+  observedGeneration: z.int().min(0).optional(),
+  agentRuntimeId: z.string().max(64).optional().describe('Computed from metadata.uid; nobody else can have it.'),
+  agentRuntimeArn: z.string().max(256).optional().describe('What callers name in InvokeAgentRuntime.'),
+  latestVersion: z.int().min(1).optional(),
+  endpoints: z
+    .array(z.object({ name: z.string().max(48), version: z.int().min(1) }))
+    .max(10)
+    .optional(),
+  conditions: z.array(z.custom<Condition>()).optional(),
+})
+
+export type AgentRuntimeSpec = z.output<typeof specSchema>
+export type AgentRuntimeStatus = z.output<typeof statusSchema>
+
+export interface AgentRuntime extends KubeObject {
+  spec: AgentRuntimeSpec
+  status?: AgentRuntimeStatus
+}
+
+export const AGENT_RUNTIMES = defineKind<AgentRuntime>({
+  kind: 'AgentRuntime',
+  plural: 'agentruntimes',
+  singular: 'agentruntime',
+  shortNames: ['art'],
+  description: 'An agent that can be invoked: what to run, and how its sessions live.',
+  nameRule: RUNTIME_NAME,
+  spec: specSchema,
+  status: statusSchema,
+  rules: [
+    {
+      path: 'spec.artifact',
+      cel: 'has(self.container) || has(self.code)',
+      holds: (artifact: AgentRuntimeSpec['artifact']) => artifact.container !== undefined || artifact.code !== undefined,
+      message: 'name what to run: artifact.container for a cluster, artifact.code for a laptop, or both',
+    },
+    {
+      path: 'spec.lifecycle',
+      cel: 'self.idleTimeoutSeconds <= self.maxLifetimeSeconds',
+      holds: (lifecycle: AgentRuntimeSpec['lifecycle']) => lifecycle.idleTimeoutSeconds <= lifecycle.maxLifetimeSeconds,
+      message: 'idleTimeoutSeconds must not be above maxLifetimeSeconds',
+      fieldPath: '.idleTimeoutSeconds',
+    },
+  ],
+  columns: [
+    { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+    { name: 'Version', type: 'integer', jsonPath: '.status.latestVersion' },
+    { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
+    { name: 'ARN', type: 'string', jsonPath: '.status.agentRuntimeArn', priority: 1 },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  ],
+})

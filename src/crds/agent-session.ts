@@ -1,0 +1,117 @@
+import { z } from 'zod'
+import type { Condition, KubeObject } from '../kube/objects.ts'
+import { END_REASONS } from '../sessions/end-reason.ts'
+import { defineKind } from './define-kind.ts'
+
+export const PHASES = ['Pending', 'Running', 'Terminating', 'Terminated'] as const
+export type Phase = (typeof PHASES)[number]
+
+/** Written by gateways only (design 2). */
+const specSchema = z.object({
+  runtimeRef: z.object({ name: z.string().min(1).max(35), uid: z.string().min(1).max(64) }),
+  endpoint: z.string().min(1).max(48),
+  sessionId: z.string().min(33).max(256).describe("The caller's session id (contract 2.1)."),
+  owner: z.object({
+    kind: z.string().min(1).max(32),
+    issuer: z.string().min(1).max(1024),
+    subject: z.string().min(1).max(1024),
+  }),
+  incarnation: z.int().min(1).describe('Raised by one to reopen the session, only while it is Terminated at the same incarnation.'),
+  stopThrough: z.int().min(0).default(0).describe('This incarnation and all before it are to end. Never lowered.'),
+  stopTokens: z.array(z.string().max(256)).max(4).optional().describe('Client tokens of the last stops: a repeated stop is the same stop.'),
+})
+
+/** Written by the operator only (design 2). Activity is never here. */
+const statusSchema = z.object({
+  incarnation: z.int().min(1).optional().describe('The incarnation that this status speaks of.'),
+  phase: z.enum(PHASES).optional(),
+  version: z.int().min(1).optional().describe("The runtime's version that the pod runs, for its whole life."),
+  podName: z.string().max(63).optional(),
+  podUID: z.string().max(64).optional().describe('Set once per incarnation. Only the pod with this UID is routed to.'),
+  startedAt: z.string().max(32).optional(),
+  expiresAt: z.string().max(32).optional().describe('startedAt + lifecycle.maxLifetimeSeconds.'),
+  idleTimeoutSeconds: z.int().min(1).optional(),
+  startTimeoutSeconds: z.int().min(1).optional(),
+  endedAt: z.string().max(32).optional(),
+  endReason: z.enum(END_REASONS).optional(),
+  endMessage: z.string().max(1024).optional().describe('What happened, and what to do.'),
+  lastLog: z.array(z.string().max(512)).max(20).optional().describe('The last lines that the agent wrote, when it failed.'),
+  conditions: z.array(z.custom<Condition>()).optional(),
+})
+
+export type AgentSessionSpec = z.output<typeof specSchema>
+export type AgentSessionStatus = z.output<typeof statusSchema>
+
+export interface AgentSession extends KubeObject {
+  spec: AgentSessionSpec
+  status?: AgentSessionStatus
+}
+
+/** Holds the object until its pod is gone. */
+export const SESSION_FINALIZER = 'carrel.dev/session'
+
+/** Write-once labels of a session's pod; with status.podUID they make the agreement of design rule 1. */
+export const SESSION_UID_LABEL = 'carrel.dev/session-uid'
+export const INCARNATION_LABEL = 'carrel.dev/incarnation'
+/** On AgentSessions and pods, for `kubectl get -l`. */
+export const RUNTIME_LABEL = 'carrel.dev/runtime'
+/** On pods of a code artifact: the directory, for the process kubelet. */
+export const CODE_DIRECTORY_ANNOTATION = 'carrel.dev/code-directory'
+/** The container that runs the agent; its status, not the pod's phase, decides. */
+export const AGENT_CONTAINER = 'agent'
+/** Contract 1.1, protocol HTTP. */
+export const AGENT_PORT = 8080
+
+const immutable = { cel: 'self == oldSelf', message: 'the identity of a session never changes' }
+
+export const AGENT_SESSIONS = defineKind<AgentSession>({
+  kind: 'AgentSession',
+  plural: 'agentsessions',
+  singular: 'agentsession',
+  shortNames: ['ags'],
+  description: "One session id of one owner on one runtime. Written by gateway and operator; people read it.",
+  spec: specSchema,
+  status: statusSchema,
+  rules: [
+    { path: 'spec.runtimeRef', ...immutable, holdsOnUpdate: sameJson },
+    { path: 'spec.endpoint', ...immutable, holdsOnUpdate: sameJson },
+    { path: 'spec.sessionId', ...immutable, holdsOnUpdate: sameJson },
+    { path: 'spec.owner', ...immutable, holdsOnUpdate: sameJson },
+    {
+      path: 'spec.incarnation',
+      cel: 'self == oldSelf || self == oldSelf + 1',
+      holdsOnUpdate: (now: number, before: number) => now === before || now === before + 1,
+      message: 'incarnation is raised by one at a time',
+    },
+    {
+      path: 'spec.stopThrough',
+      cel: 'self >= oldSelf',
+      holdsOnUpdate: (now: number, before: number) => now >= before,
+      message: 'stopThrough is never lowered',
+    },
+    {
+      path: 'status',
+      cel: '!has(oldSelf.podUID) || !has(self.podUID) || self.podUID == oldSelf.podUID || self.incarnation > oldSelf.incarnation',
+      holdsOnUpdate: (now: AgentSessionStatus, before: AgentSessionStatus) =>
+        before.podUID === undefined ||
+        now.podUID === undefined ||
+        now.podUID === before.podUID ||
+        (now.incarnation ?? 0) > (before.incarnation ?? 0),
+      message: 'podUID is set once per incarnation',
+    },
+  ],
+  columns: [
+    { name: 'Runtime', type: 'string', jsonPath: '.spec.runtimeRef.name' },
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
+    { name: 'Incarnation', type: 'integer', jsonPath: '.spec.incarnation' },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    { name: 'Expires', type: 'string', jsonPath: '.status.expiresAt' },
+    { name: 'Reason', type: 'string', jsonPath: '.status.endReason' },
+    { name: 'Pod', type: 'string', jsonPath: '.status.podName', priority: 1 },
+    { name: 'Session', type: 'string', jsonPath: '.spec.sessionId', priority: 1 },
+  ],
+})
+
+function sameJson(now: unknown, before: unknown): boolean {
+  return JSON.stringify(now) === JSON.stringify(before)
+}
