@@ -1,0 +1,88 @@
+import type { Clock } from '../env/clock.ts'
+import { OPEN_LEASE_MS } from './activity.ts'
+import type { Activity, CloseAnswer, Stamp, StampAnswer } from './activity.ts'
+
+/** An entry this long past its deadline belongs to no session. */
+const FORGET_AFTER_MS = 3_600_000
+
+interface Use {
+  idleMs: number
+  /** Monotonic, of the store. */
+  lastActiveMs: number
+  /** Holder → until when its last open stamp holds the pod. */
+  heldUntilMs: Map<string, number>
+  closed: boolean
+}
+
+/** The activity store of an installation with one operator and one gateway: a map, each step atomic by being synchronous. */
+export class MemoryActivity implements Activity {
+  readonly #clock: Pick<Clock, 'monotonic'>
+  readonly #pods = new Map<string, Use>()
+
+  constructor(clock: Pick<Clock, 'monotonic'>) {
+    this.#clock = clock
+  }
+
+  async stamp(holder: string, stamps: readonly Stamp[]): Promise<StampAnswer[]> {
+    return stamps.map((stamp) => this.#stampOne(holder, stamp))
+  }
+
+  #stampOne(holder: string, { podUID, idleMs, open, agoMs = 0 }: Stamp): StampAnswer {
+    const pod = this.#known(podUID, idleMs)
+    if (pod.closed) return { podUID, closed: true }
+    const now = this.#clock.monotonic()
+    pod.idleMs = idleMs
+    pod.lastActiveMs = Math.max(pod.lastActiveMs, now - agoMs)
+    if (open) pod.heldUntilMs.set(holder, now + OPEN_LEASE_MS)
+    else pod.heldUntilMs.delete(holder)
+    // Only what this holder can rely on: another's lease may end at any moment.
+    return { podUID, closed: false, remainingMs: Math.max(pod.lastActiveMs + idleMs, open ? now + OPEN_LEASE_MS : 0) - now }
+  }
+
+  async close(podUID: string, idleMs: number): Promise<CloseAnswer> {
+    const pod = this.#known(podUID, idleMs)
+    const remainingMs = deadlineOf(pod) - this.#clock.monotonic()
+    if (!pod.closed && remainingMs > 0) return { closed: false, remainingMs }
+    pod.closed = true
+    return { closed: true }
+  }
+
+  async isHeld(podUID: string, otherThan: string): Promise<boolean> {
+    const now = this.#clock.monotonic()
+    const holders = this.#pods.get(podUID)?.heldUntilMs ?? new Map<string, number>()
+    return [...holders].some(([holder, untilMs]) => holder !== otherThan && untilMs > now)
+  }
+
+  async register(podUID: string, idleMs: number): Promise<void> {
+    this.#known(podUID, idleMs)
+  }
+
+  async forget(podUIDs: readonly string[]): Promise<void> {
+    for (const podUID of podUIDs) this.#pods.delete(podUID)
+    this.#sweep()
+  }
+
+  /** A stamp that arrives after its pod was forgotten makes an entry that nobody would remove. */
+  #sweep(): void {
+    const before = this.#clock.monotonic() - FORGET_AFTER_MS
+    for (const [podUID, pod] of this.#pods) if (deadlineOf(pod) < before) this.#pods.delete(podUID)
+  }
+
+  /** How many pods are known: nothing may stay behind. */
+  get size(): number {
+    return this.#pods.size
+  }
+
+  #known(podUID: string, idleMs: number): Use {
+    let pod = this.#pods.get(podUID)
+    if (pod === undefined) {
+      pod = { idleMs, lastActiveMs: this.#clock.monotonic(), heldUntilMs: new Map(), closed: false }
+      this.#pods.set(podUID, pod)
+    }
+    return pod
+  }
+}
+
+function deadlineOf(pod: Use): number {
+  return Math.max(pod.lastActiveMs + pod.idleMs, ...pod.heldUntilMs.values())
+}

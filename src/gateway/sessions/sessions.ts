@@ -1,0 +1,193 @@
+import { uuid } from '../../env/random.ts'
+import { sleep } from '../../env/clock.ts'
+import { KubeClient } from '../../kube/client.ts'
+import { ApiError, TransportError } from '../../kube/errors.ts'
+import type { EndReason } from '../../sessions/end-reason.ts'
+import { agentRuntimeId } from '../../sessions/runtime-id.ts'
+import type { GatewayEnv } from '../env.ts'
+import type { Caller, Entered, RuntimeTarget, Sessions } from '../session-port.ts'
+import { Holds } from './holds.ts'
+import { createSession, reopenSession, stopSession, wantedSession, type Wanted } from './open.ts'
+import type { Route, Situation } from './situation.ts'
+import type { Tables } from './tables.ts'
+
+/** The only endpoint so far; named ones come with their own versions. */
+const ENDPOINTS = new Set(['DEFAULT'])
+/** A call waits this much longer than the agent may take to start: for the previous pod to end. */
+const PATIENCE_MS = 10_000
+const DIAL_TIMEOUT_MS = 1_000
+/** Between two dials of a port that does not listen yet. */
+const REDIAL_MS = 25
+/** A session that keeps ending under a call is not reopened for ever. */
+const MOST_REOPENINGS = 2
+/** After this, a caller that was told to come again does. */
+const RETRY_AFTER_MS = 1_000
+
+/** Finds, opens, waits, touches: every decision of the gateway about sessions, apart from bytes and HTTP (design rule 9). */
+export class SessionDesk implements Sessions {
+  readonly synced: Promise<void>
+  readonly #env: GatewayEnv
+  readonly #tables: Tables
+  readonly #client: KubeClient
+  readonly #holds: Holds
+  /** One write per session at a time: concurrent first calls share it. */
+  readonly #opening = new Map<string, Promise<unknown>>()
+  /** Pods whose port has answered once. */
+  readonly #dialled = new Set<string>()
+
+  constructor(env: GatewayEnv, tables: Tables) {
+    this.#env = env
+    this.#tables = tables
+    this.#client = new KubeClient(env.kubernetes)
+    this.#holds = new Holds(env, `gateway-${uuid(env.random)}`)
+    this.synced = tables.synced
+    tables.onGone((podUID) => {
+      this.#holds.forget(podUID)
+      this.#dialled.delete(podUID)
+    })
+  }
+
+  /** Keeps the activity store informed until the signal aborts. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#holds.run(signal)
+  }
+
+  /** Calls `listener` when no call may use the pod any more. */
+  onGone(listener: (podUID: string, reason: EndReason) => void): void {
+    this.#tables.onGone(listener)
+  }
+
+  findRuntime({ runtimeId }: { runtimeId: string }, endpoint: string): RuntimeTarget | undefined | 'NoSuchEndpoint' {
+    const runtime = this.#tables.runtimes.by('id', runtimeId)[0]
+    if (runtime === undefined || runtime.metadata.deletionTimestamp) return undefined
+    return ENDPOINTS.has(endpoint) ? { runtime, runtimeId: agentRuntimeId(runtime), endpoint } : 'NoSuchEndpoint'
+  }
+
+  async enter(target: RuntimeTarget, caller: Caller, sessionId: string, signal: AbortSignal): Promise<Entered> {
+    const wanted = wantedSession(target, caller, sessionId)
+    const visit: Visit = { waitedFor: 0, reopened: 0, deadlineMs: this.#env.clock.monotonic() + target.runtime.spec.startTimeoutSeconds * 1000 + PATIENCE_MS }
+    try {
+      for (;;) {
+        const entered = await this.#advance(wanted, visit, signal)
+        if (entered) return entered
+        if (signal.aborted) throw signal.reason
+        if (this.#env.clock.monotonic() >= visit.deadlineMs) return { outcome: 'busy', retryAfterMs: RETRY_AFTER_MS }
+      }
+    } catch (error) {
+      if (isUnavailable(error)) return { outcome: 'unavailable', retryAfterMs: (error as ApiError).retryAfterMs ?? RETRY_AFTER_MS }
+      throw error
+    }
+  }
+
+  async stop(target: RuntimeTarget, caller: Caller, sessionId: string, clientToken: string | undefined): Promise<'stopped' | 'unknown'> {
+    const stopped = await stopSession(this.#client, wantedSession(target, caller, sessionId), clientToken)
+    if (stopped === 'unknown') return 'unknown'
+    if (stopped !== 'already') this.#tables.sessions.observe(stopped)          // the next call, made at once, must see it
+    return 'stopped'
+  }
+
+  /** One step nearer to an entered session; undefined: look again. */
+  async #advance(wanted: Wanted, visit: Visit, signal: AbortSignal): Promise<Entered | undefined> {
+    const situation = this.#tables.situation(wanted.key)
+    switch (situation.kind) {
+      case 'absent':
+        visit.waitedFor = 1
+        await this.#once(wanted.key, async () => this.#tables.sessions.observe(await createSession(this.#client, wanted)))
+        return undefined
+      case 'ended':
+        return this.#reopen(wanted, situation, visit)
+      case 'waiting':
+        if (situation.opening) visit.waitedFor = situation.incarnation
+        await this.#change(wanted, visit, signal)
+        return undefined
+      case 'routable':
+        return this.#take(wanted, situation.route, visit, signal)
+    }
+  }
+
+  /** An end that this very call has waited for is its answer; any other is opened anew. */
+  async #reopen(wanted: Wanted, ended: Extract<Situation, { kind: 'ended' }>, visit: Visit): Promise<Entered | undefined> {
+    const mine = visit.waitedFor === ended.incarnation
+    if (mine && (ended.reason === 'StartFailed' || ended.reason === 'RuntimeDeleted' || visit.reopened >= MOST_REOPENINGS)) {
+      return { outcome: 'failed', reason: ended.reason, message: ended.message, lastLog: ended.lastLog }
+    }
+    if (mine) visit.reopened += 1
+    await this.#once(wanted.key, async () => {
+      const session = this.#tables.sessions.byKey(wanted.key)
+      const reopened = session && (await reopenSession(this.#client, session))
+      if (reopened) this.#tables.sessions.observe(reopened)
+    })
+    return undefined
+  }
+
+  async #take(wanted: Wanted, route: Route, visit: Visit, signal: AbortSignal): Promise<Entered | undefined> {
+    const { podUID } = route
+    const ended = this.#tables.ended(wanted.key, podUID)
+    const next = this.#tables.nextChange(wanted.key)
+    try {
+      if ((await this.#holds.hold(podUID, route.idleMs)) === 'closed') {
+        await this.#orDeadline(next.changed, visit, signal)
+        return undefined
+      }
+      if (await this.#answers(route)) return { outcome: 'entered', pod: { uid: podUID, address: route.address, port: route.port }, release: this.#releaseOnce(podUID), ended }
+      visit.waitedFor = route.incarnation
+      this.#holds.release(podUID)
+      await this.#orDeadline(Promise.race([next.changed, sleep(this.#env.clock, REDIAL_MS, signal)]), visit, signal)
+      return undefined
+    } finally {
+      next.forget()
+    }
+  }
+
+  async #answers(route: Route): Promise<boolean> {
+    if (this.#dialled.has(route.podUID)) return true
+    if ((await this.#env.dial.connect(route.address, route.port, DIAL_TIMEOUT_MS)) === 'refused') return false
+    this.#dialled.add(route.podUID)
+    return true
+  }
+
+  #releaseOnce(podUID: string): (refused?: boolean) => void {
+    let held = true
+    return (refused = false) => {
+      if (!held) return
+      held = false
+      this.#holds.release(podUID)
+      if (refused) this.#dialled.delete(podUID)
+    }
+  }
+
+  async #change(wanted: Wanted, visit: Visit, signal: AbortSignal): Promise<void> {
+    const next = this.#tables.nextChange(wanted.key)
+    await this.#orDeadline(next.changed, visit, signal)
+    next.forget()
+  }
+
+  /** Waits, but no longer than the visit lasts or the caller cares. */
+  async #orDeadline(event: Promise<unknown>, visit: Visit, signal: AbortSignal): Promise<void> {
+    const enough = new AbortController()
+    const stop = (): void => enough.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    await Promise.race([event, sleep(this.#env.clock, Math.max(0, visit.deadlineMs - this.#env.clock.monotonic()), enough.signal)])
+    signal.removeEventListener('abort', stop)
+    stop()
+  }
+
+  async #once(key: string, write: () => Promise<void>): Promise<void> {
+    const running = this.#opening.get(key) ?? write().finally(() => this.#opening.delete(key))
+    this.#opening.set(key, running)
+    await running
+  }
+}
+
+/** One call's way through the loop. */
+interface Visit {
+  /** The incarnation whose start it has waited for. */
+  waitedFor: number
+  reopened: number
+  /** Monotonic. */
+  deadlineMs: number
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof TransportError || (error instanceof ApiError && (error.status === 429 || error.status >= 500))
+}

@@ -1,0 +1,218 @@
+import { sleep, type Timer } from '../env/clock.ts'
+import type { Env } from '../env/env.ts'
+import { ApiError, isGone } from './errors.ts'
+import type { KubeObject, Status } from './objects.ts'
+import { pathOf, type Resource } from './resource.ts'
+import type { Store } from './store.ts'
+import type { Transport, WatchEvent } from './transport.ts'
+
+const PAGE_SIZE = 500
+/** Asked of the server; it ends the watch cleanly then, and we go on from the last resourceVersion. */
+const WATCH_SECONDS = 290
+/** A watch on which nothing arrives for this long, not even a bookmark, is taken for a dead connection. */
+const SILENCE_MS = 320_000
+const FIRST_BACKOFF_MS = 100
+const LONGEST_BACKOFF_MS = 30_000
+
+/** Where the reflector is. Only `Empty` knows no resourceVersion to go on from. */
+export type ReflectorState<T> =
+  | { state: 'Empty' }
+  | { state: 'Listing'; continueToken: string; items: T[] }
+  | { state: 'Listed'; resourceVersion: string }
+  | { state: 'Watching'; resourceVersion: string }
+
+export interface ReflectorCounters {
+  lists: number
+  watches: number
+  /** By reason: `closed`, `gone`, `refused`, `cut`, `silent`. */
+  restarts: Record<string, number>
+  lastEventAtMs: number
+}
+
+export interface ReflectOptions<T extends KubeObject> {
+  env: Env
+  transport: Transport
+  resource: Resource<T>
+  store: Store<T>
+  namespace?: string
+  labelSelector?: string
+  fieldSelector?: string
+  /** Projects each object before it is stored. */
+  transform?: (object: T) => T
+  silenceMs?: number
+  counters?: ReflectorCounters
+}
+
+/**
+ * Keeps a store equal to the server's collection until the signal aborts. It never throws and never stops by itself: every
+ * failure is answered by going on from the last resourceVersion after a jittered backoff (Retry-After obeyed); only 410
+ * forgets the resourceVersion and lists anew.
+ */
+export async function reflect<T extends KubeObject>(options: ReflectOptions<T>, signal: AbortSignal): Promise<void> {
+  const reflector = new Reflector(options, signal)
+  options.store.onListenerError = (error) => options.env.log.error({ resource: options.resource.plural, err: error }, 'a listener of the store threw')
+  while (!signal.aborted) await reflector.step()
+}
+
+class Reflector<T extends KubeObject> {
+  readonly #options: ReflectOptions<T>
+  readonly #signal: AbortSignal
+  readonly #counters: ReflectorCounters
+  #at: ReflectorState<T> = { state: 'Empty' }
+  #failures = 0
+
+  constructor(options: ReflectOptions<T>, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+    this.#counters = options.counters ?? { lists: 0, watches: 0, restarts: {}, lastEventAtMs: 0 }
+  }
+
+  /** One transition. */
+  async step(): Promise<void> {
+    try {
+      switch (this.#at.state) {
+        case 'Empty':
+          this.#counters.lists += 1
+          return await this.#listPage([], undefined)
+        case 'Listing':
+          return await this.#listPage(this.#at.items, this.#at.continueToken)
+        case 'Listed':
+        case 'Watching':
+          return await this.#watch(this.#at.resourceVersion)
+      }
+    } catch (error) {
+      if (this.#signal.aborted) return
+      await this.#recover(error)
+    }
+  }
+
+  async #listPage(before: T[], continueToken: string | undefined): Promise<void> {
+    const { transport, resource, namespace, transform, store } = this.#options
+    const query = { ...this.#selectors(), limit: String(PAGE_SIZE), ...(continueToken ? { continue: continueToken } : {}) }
+    const response = await transport.request({ method: 'GET', path: pathOf(resource, namespace), query, signal: this.#signal })
+    if (response.status !== 200) throw ApiError.from(response, `list ${resource.plural}`)
+    const page = response.body as { apiVersion: string; metadata: { resourceVersion: string; continue?: string }; items: T[] }
+    const { apiVersion } = page
+    const items = before
+    for (const item of page.items) {
+      const object = { ...item, apiVersion: item.apiVersion ?? apiVersion, kind: item.kind ?? resource.kind }
+      items.push(transform ? transform(object) : object)
+    }
+    if (page.metadata.continue) {
+      this.#at = { state: 'Listing', continueToken: page.metadata.continue, items }
+      return
+    }
+    store.replaceAll(items)
+    this.#at = { state: 'Listed', resourceVersion: page.metadata.resourceVersion }
+  }
+
+  async #watch(resourceVersion: string): Promise<void> {
+    const { transport, resource, namespace, env } = this.#options
+    const seconds = Math.round(WATCH_SECONDS * (0.9 + env.random.fraction() / 10))
+    const query = { ...this.#selectors(), watch: 'true', resourceVersion, allowWatchBookmarks: 'true', timeoutSeconds: String(seconds) }
+    const silence = new SilenceAlarm(env, this.#options.silenceMs ?? SILENCE_MS, this.#signal)
+    this.#counters.watches += 1
+    this.#at = { state: 'Watching', resourceVersion }
+    const startedAtMs = env.clock.monotonic()
+    let events = 0
+    try {
+      for await (const event of transport.watch({ path: pathOf(resource, namespace), query, signal: silence.signal })) {
+        silence.reset()
+        this.#apply(event)
+        events += 1
+        this.#failures = 0
+        if (this.#signal.aborted) return
+      }
+    } finally {
+      silence.stop()
+    }
+    if (this.#signal.aborted) return
+    this.#count(silence.rang ? 'silent' : 'closed')
+    // A server that closes at once, again and again, must not be hammered.
+    if (events === 0 && env.clock.monotonic() - startedAtMs < 1_000) await this.#backOff(undefined)
+  }
+
+  #apply(event: WatchEvent): void {
+    if (event.type === 'ERROR') throw errorOf(event.object)
+    const { store, transform, env } = this.#options
+    const { resourceVersion } = event.object.metadata
+    this.#counters.lastEventAtMs = env.clock.monotonic()
+    if (event.type !== 'BOOKMARK') {
+      const object = event.object as T
+      store.apply(event.type, transform ? transform(object) : object)
+    }
+    if (resourceVersion) this.#at = { state: 'Watching', resourceVersion }
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    const { env, resource } = this.#options
+    const gone = isGone(error)
+    this.#count(gone ? 'gone' : error instanceof ApiError ? 'refused' : 'cut')
+    if (gone || this.#at.state === 'Listing') this.#at = { state: 'Empty' }
+    const fields = { resource: resource.plural, state: this.#at.state, err: error }
+    if (gone) env.log.info(fields, 'the resourceVersion is too old; listing anew')
+    else env.log.warn(fields, 'list or watch failed; going on after a pause')
+    await this.#backOff(error instanceof ApiError ? error.retryAfterMs : undefined)
+  }
+
+  async #backOff(retryAfterMs: number | undefined): Promise<void> {
+    const { clock, random } = this.#options.env
+    const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** this.#failures, LONGEST_BACKOFF_MS)
+    this.#failures = Math.min(this.#failures + 1, 20)
+    await sleep(clock, retryAfterMs ?? backoffMs * (0.5 + random.fraction()), this.#signal)
+  }
+
+  #count(reason: string): void {
+    this.#counters.restarts[reason] = (this.#counters.restarts[reason] ?? 0) + 1
+  }
+
+  #selectors(): Record<string, string> {
+    const { labelSelector, fieldSelector } = this.#options
+    return { ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) }
+  }
+}
+
+function errorOf(status: Status): ApiError {
+  return new ApiError(status.code, status.reason ?? 'Unknown', status.message ?? 'the watch ended with an error')
+}
+
+/** Aborts a watch on which nothing arrives: a half-open connection is silent for ever. */
+class SilenceAlarm {
+  readonly #env: Env
+  readonly #afterMs: number
+  readonly #controller = new AbortController()
+  readonly #outer: AbortSignal
+  readonly #forward = (): void => this.#controller.abort()
+  #timer: Timer
+  rang = false
+
+  constructor(env: Env, afterMs: number, outer: AbortSignal) {
+    this.#env = env
+    this.#afterMs = afterMs
+    this.#outer = outer
+    outer.addEventListener('abort', this.#forward, { once: true })
+    if (outer.aborted) this.#controller.abort()
+    this.#timer = this.#arm()
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  reset(): void {
+    this.#timer.cancel()
+    this.#timer = this.#arm()
+  }
+
+  stop(): void {
+    this.#timer.cancel()
+    this.#outer.removeEventListener('abort', this.#forward)
+  }
+
+  #arm(): Timer {
+    return this.#env.clock.after(this.#afterMs, () => {
+      this.rang = true
+      this.#controller.abort()
+    })
+  }
+}

@@ -1,0 +1,145 @@
+import type { KubeObject } from './objects.ts'
+
+export type Change<T> =
+  | { type: 'added'; object: T }
+  | { type: 'updated'; object: T; previous: T }
+  | { type: 'deleted'; object: T }
+
+/** `namespace/name`, or `name` for what has no namespace. */
+export function keyOf(object: KubeObject): string {
+  return keyFor(object.metadata.namespace, object.metadata.name)
+}
+
+function keyFor(namespace: string | undefined, name: string): string {
+  return namespace ? `${namespace}/${name}` : name
+}
+
+/** How many deleted objects are remembered, so that a late `observe` does not bring one back. */
+const REMEMBERED_DELETIONS = 1_000
+
+/**
+ * A watch-fed copy of a collection, read by key or by index. Objects are shared and never changed in place. Listeners
+ * hear every change, in order; one that throws stops nobody.
+ */
+export class Store<T extends KubeObject> {
+  readonly synced: Promise<void>
+  readonly #objects = new Map<string, T>()
+  readonly #indexers: Record<string, (object: T) => readonly string[]>
+  readonly #indexes = new Map<string, Map<string, Map<string, T>>>()
+  readonly #listeners = new Set<(change: Change<T>) => void>()
+  /** UID → resourceVersion at deletion, oldest first. */
+  readonly #deleted = new Map<string, bigint>()
+  #resolveSynced: () => void = () => {}
+  #hasSynced = false
+
+  constructor(indexes: Record<string, (object: T) => readonly string[]> = {}) {
+    this.#indexers = indexes
+    for (const name of Object.keys(indexes)) this.#indexes.set(name, new Map())
+    this.synced = new Promise((resolve) => (this.#resolveSynced = resolve))
+  }
+
+  get hasSynced(): boolean {
+    return this.#hasSynced
+  }
+
+  get size(): number {
+    return this.#objects.size
+  }
+
+  get(namespace: string | undefined, name: string): T | undefined {
+    return this.#objects.get(keyFor(namespace, name))
+  }
+
+  byKey(key: string): T | undefined {
+    return this.#objects.get(key)
+  }
+
+  list(): readonly T[] {
+    return [...this.#objects.values()]
+  }
+
+  by(index: string, value: string): readonly T[] {
+    return [...(this.#indexes.get(index)?.get(value)?.values() ?? [])]
+  }
+
+  /** Answers the way to unsubscribe. */
+  subscribe(listener: (change: Change<T>) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** Read-your-writes: takes what this process just wrote, unless something newer is known. */
+  observe(object: T): void {
+    this.apply('MODIFIED', object)
+  }
+
+  /** One watch event. An object older than the one held, or than its deletion, is ignored. */
+  apply(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): void {
+    const held = this.#objects.get(keyOf(object))
+    const version = versionOf(object)
+    if (held && versionOf(held) > version) return
+    if (type === 'DELETED') return this.#remove(object, held)
+    if ((this.#deleted.get(object.metadata.uid ?? '') ?? -1n) >= version) return
+    this.#put(object, held)
+  }
+
+  /** A complete relist, in one step. */
+  replaceAll(objects: readonly T[]): void {
+    const listed = new Map(objects.map((object) => [keyOf(object), object]))
+    for (const [key, held] of this.#objects) if (!listed.has(key)) this.#remove(held, held)
+    for (const [key, object] of listed) this.#put(object, this.#objects.get(key))
+    this.#hasSynced = true
+    this.#resolveSynced()
+  }
+
+  #put(object: T, held: T | undefined): void {
+    if (held && held.metadata.uid !== object.metadata.uid) {            // deleted and made anew while nobody looked
+      this.#remove(held, held)
+      held = undefined
+    }
+    if (held && held.metadata.resourceVersion === object.metadata.resourceVersion) return
+    if (held) this.#index(held, 'drop')
+    this.#objects.set(keyOf(object), object)
+    this.#index(object, 'add')
+    this.#tell(held ? { type: 'updated', object, previous: held } : { type: 'added', object })
+  }
+
+  #remove(object: T, held: T | undefined): void {
+    this.#deleted.set(object.metadata.uid ?? '', versionOf(object))
+    if (this.#deleted.size > REMEMBERED_DELETIONS) this.#deleted.delete(this.#deleted.keys().next().value!)
+    if (held === undefined || held.metadata.uid !== object.metadata.uid) return
+    this.#index(held, 'drop')
+    this.#objects.delete(keyOf(held))
+    this.#tell({ type: 'deleted', object })
+  }
+
+  #index(object: T, what: 'add' | 'drop'): void {
+    for (const [name, valuesOf] of Object.entries(this.#indexers)) {
+      const index = this.#indexes.get(name)!
+      for (const value of valuesOf(object)) {
+        const entries = index.get(value) ?? new Map<string, T>()
+        if (what === 'add') index.set(value, entries.set(keyOf(object), object))
+        else if (entries.delete(keyOf(object)) && entries.size === 0) index.delete(value)
+      }
+    }
+  }
+
+  #tell(change: Change<T>): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(change)
+      } catch (error) {
+        queueMicrotask(() => this.onListenerError(error))
+      }
+    }
+  }
+
+  /** Where a listener's error goes; the reflector sets it to its log. */
+  onListenerError: (error: unknown) => void = () => {}
+}
+
+/** Comparable since Kubernetes 1.35; an object without one (never stored) is the oldest. */
+function versionOf(object: KubeObject): bigint {
+  const version = object.metadata.resourceVersion
+  return version && /^\d+$/.test(version) ? BigInt(version) : 0n
+}

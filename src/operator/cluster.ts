@@ -1,0 +1,74 @@
+import { AGENT_RUNTIMES } from '../crds/agent-runtime.ts'
+import type { AgentRuntime } from '../crds/agent-runtime.ts'
+import { AGENT_SESSIONS, SESSION_UID_LABEL } from '../crds/agent-session.ts'
+import type { AgentSession } from '../crds/agent-session.ts'
+import { KubeClient } from '../kube/client.ts'
+import { EventRecorder } from '../kube/events.ts'
+import type { ControllerRevision, Pod } from '../kube/objects.ts'
+import { reflect } from '../kube/reflector.ts'
+import { CONTROLLER_REVISIONS, PODS } from '../kube/resource.ts'
+import { Store } from '../kube/store.ts'
+import type { OperatorEnv } from './env.ts'
+import type { VersionedSpec } from './runtime/version.ts'
+
+/** The cluster as the operator sees it: watch-fed stores to read from, and a client to write with. */
+export class Cluster {
+  readonly client: KubeClient
+  readonly events: EventRecorder
+  readonly runtimes = new Store<AgentRuntime>()
+  readonly sessions = new Store<AgentSession>({ runtime: (session) => [`${session.metadata.namespace}/${session.spec.runtimeRef.name}`] })
+  /** Session pods only, by the key of the session that their name and owner speak of. */
+  readonly pods = new Store<Pod>({ session: (pod) => sessionKeyOf(pod) })
+  readonly revisions = new Store<ControllerRevision<VersionedSpec>>({ owner: (revision) => ownerUIDs(revision) })
+  readonly #env: OperatorEnv
+
+  constructor(env: OperatorEnv) {
+    this.#env = env
+    this.client = new KubeClient(env.kubernetes)
+    this.events = new EventRecorder(env, this.client, { controller: 'carrel.dev/operator', instance: 'operator' })
+  }
+
+  /** Feeds the stores until the signal aborts; resolves once all have been complete. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { kubernetes: transport } = this.#env
+    const shared = { env: this.#env, transport }
+    void reflect({ ...shared, resource: AGENT_RUNTIMES, store: this.runtimes }, signal)
+    void reflect({ ...shared, resource: AGENT_SESSIONS, store: this.sessions }, signal)
+    void reflect({ ...shared, resource: PODS, store: this.pods, labelSelector: SESSION_UID_LABEL }, signal)
+    void reflect({ ...shared, resource: revisionsOfRuntimes, store: this.revisions, labelSelector: 'carrel.dev/runtime' }, signal)
+    await Promise.all([this.runtimes.synced, this.sessions.synced, this.pods.synced, this.revisions.synced])
+  }
+
+  /** The runtime that a session belongs to, unless it was deleted (and perhaps made anew under its name). */
+  runtimeOf(session: AgentSession): AgentRuntime | undefined {
+    const runtime = this.runtimes.get(session.metadata.namespace, session.spec.runtimeRef.name)
+    return runtime?.metadata.uid === session.spec.runtimeRef.uid && !runtime.metadata.deletionTimestamp ? runtime : undefined
+  }
+
+  /** What the API server holds, not the cache: design rule 2. */
+  async podsNow(session: AgentSession): Promise<Pod[]> {
+    const { namespace, uid } = session.metadata
+    const { items } = await this.client.list(PODS, { namespace: namespace!, labelSelector: `${SESSION_UID_LABEL}=${uid}` })
+    return items
+  }
+
+  /** Deletes just this pod, by its UID: its name may belong to another by now. */
+  async deletePod(pod: Pod): Promise<void> {
+    if (pod.metadata.deletionTimestamp) return
+    await this.client.delete(PODS, pod.metadata.namespace, pod.metadata.name, { uid: pod.metadata.uid! })
+  }
+}
+
+export const revisionsOfRuntimes = CONTROLLER_REVISIONS as typeof CONTROLLER_REVISIONS & { _object?: ControllerRevision<VersionedSpec> }
+
+/** A pod's session by its owner reference, which only its creator could write. */
+function sessionKeyOf(pod: Pod): string[] {
+  const owner = pod.metadata.ownerReferences?.find((reference) => reference.controller && reference.kind === AGENT_SESSIONS.kind)
+  return owner ? [`${pod.metadata.namespace}/${owner.name}`] : []
+}
+
+function ownerUIDs(revision: ControllerRevision): string[] {
+  return (revision.metadata.ownerReferences ?? []).map((owner) => owner.uid)
+}
+
+
