@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Condition, KubeObject } from '../kube/objects.ts'
+import type { KubeObject } from '../kube/objects.ts'
+import { conditions } from './conditions.ts'
 import { defineKind } from './define-kind.ts'
 
 /** Names that the session pods' names can carry: 35 + 1 + 20 + 1 + 6 characters fit the 63 of a DNS label. */
@@ -41,6 +42,7 @@ const specSchema = z.object({
       }),
     )
     .max(50)
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
     .optional()
     .describe('Environment of the agent. It wins over what Carrel injects.'),
   requestHeaders: z
@@ -85,7 +87,7 @@ const statusSchema = z.object({
     .array(z.object({ name: z.string().max(48), version: z.int().min(1) }))
     .max(10)
     .optional(),
-  conditions: z.array(z.custom<Condition>()).optional(),
+  conditions: conditions.optional(),
 })
 
 export type AgentRuntimeSpec = z.output<typeof specSchema>

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import type { Condition, KubeObject } from '../kube/objects.ts'
+import type { KubeObject } from '../kube/objects.ts'
 import { END_REASONS } from '../sessions/end-reason.ts'
+import { conditions } from './conditions.ts'
 import { defineKind } from './define-kind.ts'
 
 export const PHASES = ['Pending', 'Running', 'Terminating', 'Terminated'] as const
@@ -36,7 +37,7 @@ const statusSchema = z.object({
   endReason: z.enum(END_REASONS).optional(),
   endMessage: z.string().max(1024).optional().describe('What happened, and what to do.'),
   lastLog: z.array(z.string().max(512)).max(20).optional().describe('The last lines that the agent wrote, when it failed.'),
-  conditions: z.array(z.custom<Condition>()).optional(),
+  conditions: conditions.optional(),
 })
 
 export type AgentSessionSpec = z.output<typeof specSchema>

@@ -1,0 +1,45 @@
+import type { AgentRuntime } from '../crds/agent-runtime.ts'
+import type { EndReason } from '../sessions/end-reason.ts'
+import type { Owner } from '../sessions/key.ts'
+
+/** Who calls, once authentication is complete. */
+export interface Caller {
+  owner: Owner
+  /** Whether answers may show lines of the agent's log. */
+  mayReadLogs: boolean
+}
+
+/** What is called. */
+export interface RuntimeTarget {
+  runtime: AgentRuntime
+  runtimeId: string
+  endpoint: string
+}
+
+/** The gateway's decisions about sessions, as the part that moves bytes sees them. */
+export interface Sessions {
+  /** By the id in the ARN, which is recomputed from metadata.uid and never read from a status (security rule 3). */
+  findRuntime(reference: { runtimeId: string }, endpoint: string): RuntimeTarget | undefined | 'NoSuchEndpoint'
+  /** Finds or opens the session, waits until its pod answers, and holds it open until `release`. */
+  enter(target: RuntimeTarget, caller: Caller, sessionId: string, signal: AbortSignal): Promise<Entered>
+  /** Ends the session's incarnation; 'unknown' when there is none, or it has ended. */
+  stop(target: RuntimeTarget, caller: Caller, sessionId: string, clientToken: string | undefined): Promise<'stopped' | 'unknown'>
+  /** Resolves when the watch-fed tables are complete. */
+  readonly synced: Promise<void>
+}
+
+export type Entered =
+  | {
+      outcome: 'entered'
+      pod: { uid: string; address: string; port: number }
+      /** Idempotent. `refused`: the pod refused the connection, so it is dialled again before the next call. */
+      release(refused?: boolean): void
+      /** Settles if the session ends while the call is open. */
+      ended: Promise<{ reason: EndReason }>
+    }
+  /** The agent did not start. */
+  | { outcome: 'failed'; reason: EndReason; message: string; lastLog: string[] }
+  /** Still being provisioned or torn down when the call's patience ended. */
+  | { outcome: 'busy'; retryAfterMs: number }
+  /** The API server is out of reach. */
+  | { outcome: 'unavailable'; retryAfterMs: number }

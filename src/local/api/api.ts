@@ -1,0 +1,168 @@
+import type { Env } from '../../env/env.ts'
+import type { Pod } from '../../kube/objects.ts'
+import type { WatchEvent } from '../../kube/transport.ts'
+import { Collector } from './collector.ts'
+import { History } from './history.ts'
+import { ObjectStore } from './object-store.ts'
+import type { Persistence } from './persistence.ts'
+import { Reader } from './read.ts'
+import { requestInfo } from './request-info.ts'
+import { SERVED_KINDS, definitionsServed, type ServedKind } from './served-kinds.ts'
+import { Refusal, forbidden, methodNotAllowed, noSuchPath } from './statuses.ts'
+import { Writer } from './write.ts'
+
+export type { ServedKind } from './served-kinds.ts'
+
+/** One request, after its caller was recognised. */
+export interface ApiCall {
+  identity: Identity
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Encoded, without the query. */
+  path: string
+  query: URLSearchParams
+  contentType?: string
+  accept?: string
+  /** Parsed. */
+  body?: unknown
+  signal?: AbortSignal
+}
+
+export type ApiAnswer =
+  | { status: number; headers?: Record<string, string>; body: unknown }
+  | { status: 200; headers?: Record<string, string>; watch: AsyncIterable<WatchEvent> }
+  | { status: 200; headers?: Record<string, string>; text: AsyncIterable<Uint8Array> }
+
+/** Who calls, and what that one may do. */
+export interface Identity {
+  user: string
+  groups: string[]
+  allows(verb: string, group: string, resource: string, subresource?: string, namespace?: string): boolean
+}
+
+export interface LogOptions {
+  tailLines?: number
+  limitBytes?: number
+  sinceSeconds?: number
+  follow?: boolean
+  timestamps?: boolean
+  previous?: boolean
+}
+
+/** Where the lines of a pod's containers come from: its kubelet. */
+export interface PodLogs {
+  read(pod: Pod, container: string, options: LogOptions, signal?: AbortSignal): AsyncIterable<Uint8Array>
+}
+
+export interface ApiEnv extends Env {
+  persistence: Persistence
+  logs: PodLogs
+}
+
+const HISTORY_SIZE = 10_000
+const FIRST_NAMESPACES = ['default', 'kube-system', 'carrel-system']
+
+/**
+ * An API server as a function: `handle` answers one call as kube-apiserver would, for the kinds that Carrel uses. No
+ * sockets, no files, no clock of its own. For laptops and tests; it has no server-side apply (415).
+ */
+export class EmbeddedApi {
+  readonly kinds: readonly ServedKind[] = SERVED_KINDS
+  readonly #store: ObjectStore
+  readonly #history: History
+  readonly #collector: Collector
+  readonly #reader: Reader
+  readonly #writer: Writer
+  readonly #mounts = new Map<string, (call: ApiCall) => Promise<ApiAnswer>>()
+
+  constructor(env: ApiEnv, options: { historySize?: number } = {}) {
+    const volatile = new Set(this.kinds.filter((kind) => !kind.isKept).map((kind) => kind.collection))
+    this.#store = new ObjectStore(
+      env.persistence,
+      (collection) => !volatile.has(collection),
+      (event) => {
+        this.#history.add(event)
+        this.#collector.noticed(event)
+      },
+    )
+    this.#history = new History(env.clock, options.historySize ?? HISTORY_SIZE, () => this.#store.resourceVersion)
+    this.#writer = new Writer(env, this.#store, this.kinds)
+    this.#collector = new Collector(env, this.#store, this.kinds, this.#writer)
+    this.#reader = new Reader(env, this.#store, this.#history)
+  }
+
+  /** Loads what is kept, and makes what every cluster has. Call it once, first. */
+  async start(): Promise<void> {
+    await this.#store.load()
+    this.#history.forget()
+    for (const name of FIRST_NAMESPACES) await this.#writer.ensure('Namespace', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+    for (const definition of definitionsServed()) await this.#writer.ensure('CustomResourceDefinition', definition)
+    this.#collector.sweep()
+  }
+
+  /** Ends every watch. */
+  close(): void {
+    this.#history.close()
+    this.#collector.stop()
+  }
+
+  /** Serves a path of another kind beside the API, for the same identities. */
+  mount(prefix: string, handler: (call: ApiCall) => Promise<ApiAnswer>): void {
+    this.#mounts.set(prefix, handler)
+  }
+
+  /** Test knob: forgets the history, and ends all watches with 410. */
+  compact(): void {
+    this.#history.forget()
+    this.#history.expireWatches()
+  }
+
+  /** Never rejects for what a caller sent: every refusal is an answer. */
+  async handle(call: ApiCall): Promise<ApiAnswer> {
+    try {
+      for (const [prefix, handler] of this.#mounts) if (call.path.startsWith(`${prefix}/`)) return await handler(call)
+      return await this.#route(call)
+    } catch (error) {
+      if (error instanceof Refusal) return error.answer()
+      throw error
+    }
+  }
+
+  async #route(call: ApiCall): Promise<ApiAnswer> {
+    const { verb, object: target } = requestInfo(call.method, call.path, call.query)
+    const kind = target && this.kinds.find(({ group, version, plural }) => group === target.group && version === target.version && plural === target.resource)
+    if (target === undefined || kind === undefined) throw noSuchPath()
+    const { name, subresource } = target
+    const namespace = kind.namespaced ? target.namespace : undefined
+    if (!call.identity.allows(verb, kind.group, kind.plural, subresource, namespace)) {
+      throw forbidden(call.identity.user, verb, { ...kind, ...(subresource ? { subresource } : {}) }, name, namespace)
+    }
+    const request = { kind, namespace: namespace ?? '', name, call }
+    if (subresource === 'log' && kind.kind === 'Pod' && verb === 'get') return this.#reader.log({ ...request, name: name! })
+    if (subresource === 'binding' && kind.kind === 'Pod' && verb === 'create') return this.#writer.bind({ ...request, name: name! })
+    if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) throw noSuchPath()
+    const status = subresource === 'status' ? ({ subresource } as const) : {}
+
+    switch (verb) {
+      case 'get':
+        return this.#reader.get({ ...request, name: name! })
+      case 'list':
+        return this.#reader.list({ ...request, everywhere: kind.namespaced && namespace === undefined })
+      case 'watch':
+        return this.#reader.watch({ ...request, everywhere: kind.namespaced && namespace === undefined })
+      case 'create':
+        if (subresource || name !== undefined) throw methodNotAllowed()
+        return this.#writer.create(request)
+      case 'update':
+      case 'patch':
+        if (name === undefined) throw methodNotAllowed()
+        return this.#writer.update({ ...request, name, ...status })
+      case 'delete':
+        if (subresource) throw methodNotAllowed()
+        return this.#writer.delete({ ...request, name: name! })
+      case 'deletecollection':
+        return this.#writer.deleteCollection(request)
+      default:
+        throw methodNotAllowed()
+    }
+  }
+}

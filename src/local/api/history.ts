@@ -1,0 +1,152 @@
+import type { Clock, Timer } from '../../env/clock.ts'
+import type { KubeObject } from '../../kube/objects.ts'
+import type { WatchEvent } from '../../kube/transport.ts'
+import type { Committed } from './object-store.ts'
+import type { Matcher } from './selectors.ts'
+import { Refusal, expired, failure } from './statuses.ts'
+
+const BOOKMARK_MS = 60_000
+
+export interface WatchOptions {
+  collection: string
+  /** Namespace and selectors in one. */
+  matches: Matcher
+  /** Events after this one. */
+  after: number
+  /** Sent first, as ADDED. */
+  initial: KubeObject[]
+  bookmarks: boolean
+  timeoutMs: number | undefined
+  signal: AbortSignal | undefined
+  /** From the stored form to the served one. */
+  serve: (object: KubeObject) => KubeObject
+  apiVersion: string
+  kind: string
+}
+
+/** The last events of all collections, bounded; watches begin in it and follow it. */
+export class History {
+  readonly #clock: Clock
+  readonly #size: number
+  readonly #now: () => number
+  readonly #watchers = new Set<Watcher>()
+  #events: Committed[] = []
+  /** Events at or before this resourceVersion are forgotten. */
+  #forgottenThrough = 0
+
+  constructor(clock: Clock, size: number, now: () => number) {
+    this.#clock = clock
+    this.#size = size
+    this.#now = now
+  }
+
+  /** At start and for tests: watches from before now get 410. */
+  forget(): void {
+    this.#events = []
+    this.#forgottenThrough = this.#now()
+  }
+
+  /** Ends every watch with 410, as a real server does when its history is compacted under a slow one. */
+  expireWatches(): void {
+    for (const watcher of this.#watchers) watcher.fail(expired())
+  }
+
+  add(event: Committed): void {
+    this.#events.push(event)
+    if (this.#events.length > this.#size) this.#forgottenThrough = this.#events.shift()!.resourceVersion
+    for (const watcher of this.#watchers) watcher.offer(event)
+  }
+
+  /** Throws 410 for a resourceVersion that is forgotten. */
+  watch(options: WatchOptions): AsyncIterable<WatchEvent> {
+    if (options.after < this.#forgottenThrough) throw expired(`too old resource version: ${options.after} (${this.#forgottenThrough})`)
+    if (options.after > this.#now()) throw new Refusal(504, 'Timeout', `Too large resource version: ${options.after}, current: ${this.#now()}`)
+    const missed = this.#events.filter((event) => event.resourceVersion > options.after)
+    const watcher = new Watcher(options, this.#clock, this.#now, () => this.#watchers.delete(watcher))
+    this.#watchers.add(watcher)
+    for (const event of missed) watcher.offer(event)
+    return watcher
+  }
+
+  /** Ends every watch, cleanly. */
+  close(): void {
+    for (const watcher of this.#watchers) watcher.end()
+  }
+}
+
+class Watcher implements AsyncIterable<WatchEvent> {
+  readonly #options: WatchOptions
+  readonly #clock: Clock
+  readonly #now: () => number
+  readonly #left: () => void
+  readonly #queue: WatchEvent[]
+  readonly #timers: Timer[] = []
+  readonly #abort = (): void => this.end()
+  #wake: (() => void) | undefined
+  #ended = false
+
+  constructor(options: WatchOptions, clock: Clock, now: () => number, left: () => void) {
+    this.#options = options
+    this.#clock = clock
+    this.#now = now
+    this.#left = left
+    this.#queue = options.initial.map((object) => ({ type: 'ADDED', object }))
+    if (options.timeoutMs !== undefined) this.#timers.push(clock.after(options.timeoutMs, () => this.end()))
+    if (options.bookmarks) this.#armBookmark()
+    options.signal?.addEventListener('abort', this.#abort, { once: true })
+    if (options.signal?.aborted) this.end()
+  }
+
+  /** An object that enters the selector is ADDED to this watch, one that leaves it is DELETED. */
+  offer(event: Committed): void {
+    const { collection, matches, serve } = this.#options
+    if (event.collection !== collection) return
+    const was = event.previous !== undefined && matches(event.previous)
+    const is = event.type !== 'DELETED' && matches(event.object)
+    if (is) this.#push({ type: was ? 'MODIFIED' : 'ADDED', object: serve(event.object) })
+    else if (was) this.#push({ type: 'DELETED', object: serve({ ...event.previous!, metadata: { ...event.previous!.metadata, resourceVersion: String(event.resourceVersion) } }) })
+  }
+
+  fail(refusal: Refusal): void {
+    this.#push({ type: 'ERROR', object: failure(refusal.code, refusal.reason, refusal.message) })
+    this.end()
+  }
+
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#left()
+    this.#wake?.()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<WatchEvent> {
+    try {
+      for (;;) {
+        const event = this.#queue.shift()
+        if (event) yield event
+        else if (this.#ended) return
+        else await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } finally {
+      this.end()
+    }
+  }
+
+  #push(event: WatchEvent): void {
+    if (this.#ended) return
+    this.#queue.push(event)
+    this.#wake?.()
+  }
+
+  #armBookmark(): void {
+    const timer = this.#clock.after(BOOKMARK_MS, () => {
+      const { apiVersion, kind } = this.#options
+      this.#push({ type: 'BOOKMARK', object: { apiVersion, kind, metadata: { name: '', resourceVersion: String(this.#now()) } } })
+      this.#timers.splice(this.#timers.indexOf(timer), 1)
+      if (!this.#ended) this.#armBookmark()
+    })
+    this.#timers.push(timer)
+  }
+}

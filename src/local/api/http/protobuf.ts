@@ -1,0 +1,166 @@
+/**
+ * `kubectl create namespace|secret|configmap|serviceaccount` sends its object in Kubernetes' protobuf and, refused (415),
+ * does not try JSON. So bodies of these four kinds are read; answers are never written in it (kubectl lists JSON too).
+ * Field numbers: generated.proto of k8s.io/api/core/v1 and apimachinery's meta/v1. A field that is not in the tables is
+ * refused, not dropped.
+ */
+
+/** How the value of a field reads; maps have string keys; a `count` of 0 is absent, an `int` is not. */
+type Shape = 'string' | 'bool' | 'int' | 'count' | 'bytes' | 'time' | { message: Fields } | { map: 'string' | 'bytes' } | { list: Shape }
+type Fields = Record<number, [name: string, shape: Shape]>
+
+const OWNER_REFERENCE: Fields = {
+  1: ['kind', 'string'],
+  3: ['name', 'string'],
+  4: ['uid', 'string'],
+  5: ['apiVersion', 'string'],
+  6: ['controller', 'bool'],
+  7: ['blockOwnerDeletion', 'bool'],
+}
+
+const OBJECT_META: Fields = {
+  1: ['name', 'string'],
+  2: ['generateName', 'string'],
+  3: ['namespace', 'string'],
+  4: ['selfLink', 'string'],
+  5: ['uid', 'string'],
+  6: ['resourceVersion', 'string'],
+  7: ['generation', 'count'],
+  8: ['creationTimestamp', 'time'],
+  9: ['deletionTimestamp', 'time'],
+  10: ['deletionGracePeriodSeconds', 'int'],
+  11: ['labels', { map: 'string' }],
+  12: ['annotations', { map: 'string' }],
+  13: ['ownerReferences', { list: { message: OWNER_REFERENCE } }],
+  14: ['finalizers', { list: 'string' }],
+}
+
+const METADATA: Fields[number] = ['metadata', { message: OBJECT_META }]
+
+const KINDS: Record<string, Fields> = {
+  Namespace: {
+    1: METADATA,
+    2: ['spec', { message: { 1: ['finalizers', { list: 'string' }] } }],
+    3: ['status', { message: { 1: ['phase', 'string'] } }],
+  },
+  Secret: { 1: METADATA, 2: ['data', { map: 'bytes' }], 3: ['type', 'string'], 4: ['stringData', { map: 'string' }], 5: ['immutable', 'bool'] },
+  ConfigMap: { 1: METADATA, 2: ['data', { map: 'string' }], 3: ['binaryData', { map: 'bytes' }], 4: ['immutable', 'bool'] },
+  ServiceAccount: {
+    1: METADATA,
+    2: ['secrets', { list: { message: { 3: ['name', 'string'] } } }],
+    3: ['imagePullSecrets', { list: { message: { 1: ['name', 'string'] } } }],
+    4: ['automountServiceAccountToken', 'bool'],
+  },
+}
+
+const TYPE_META: Fields = { 1: ['apiVersion', 'string'], 2: ['kind', 'string'] }
+const UNKNOWN: Fields = { 1: ['typeMeta', { message: TYPE_META }], 2: ['raw', 'bytes'], 3: ['contentEncoding', 'string'], 4: ['contentType', 'string'] }
+
+const MAGIC = Buffer.from('k8s\0')
+
+/** The object, in the shape that its JSON would have. Throws an Error that says what to do instead. */
+export function decodeProtobuf(bytes: Uint8Array): object {
+  const all = Buffer.from(bytes)
+  if (!all.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('this is no Kubernetes protobuf')
+  const { typeMeta, raw } = messageOf(all.subarray(MAGIC.length), UNKNOWN, 'runtime.Unknown') as { typeMeta?: TypeMeta; raw?: string }
+  const { apiVersion = '', kind = '' } = typeMeta ?? {}
+  const fields = apiVersion === 'v1' ? KINDS[kind] : undefined
+  if (fields === undefined) throw new Error(`a ${kind || 'nameless kind'} of ${apiVersion} is not read from protobuf: send it as application/json`)
+  return { apiVersion, kind, ...messageOf(Buffer.from(raw ?? '', 'base64'), fields, kind) }
+}
+
+interface TypeMeta {
+  apiVersion?: string
+  kind?: string
+}
+
+type Value = string | number | boolean | object | undefined
+
+/** Empty strings are absent: the encoder writes every plain string, also where JSON would leave it out. */
+function messageOf(bytes: Buffer, fields: Fields, what: string): Record<string, Value> {
+  const message: Record<string, Value> = {}
+  for (const { number, value } of fieldsIn(bytes)) {
+    const field = fields[number]
+    if (field === undefined) throw new Error(`field ${number} of ${what} is not read from protobuf: send it as application/json`)
+    const [name, shape] = field
+    if (typeof shape === 'object' && 'list' in shape) message[name] = [...((message[name] ?? []) as Value[]), valueOf(value, shape.list, name)]
+    else if (typeof shape === 'object' && 'map' in shape) message[name] = { ...(message[name] as object), ...entryOf(bytesIn(value), shape.map) }
+    else message[name] = valueOf(value, shape, name)
+    if (message[name] === '' || message[name] === undefined) delete message[name]
+  }
+  return message
+}
+
+function valueOf(value: Buffer | bigint, shape: Shape, what: string): Value {
+  if (shape === 'int') return Number(BigInt.asIntN(64, numberIn(value)))
+  if (shape === 'count') return Number(numberIn(value)) || undefined
+  if (shape === 'bool') return numberIn(value) !== 0n
+  const bytes = bytesIn(value)
+  if (shape === 'string') return bytes.toString('utf8')
+  if (shape === 'bytes') return bytes.toString('base64')
+  if (shape === 'time') return timeOf(bytes)
+  return 'message' in shape ? messageOf(bytes, shape.message, what) : undefined
+}
+
+function entryOf(bytes: Buffer, shape: 'string' | 'bytes'): Record<string, Value> {
+  let key = ''
+  let value: Value = ''
+  for (const field of fieldsIn(bytes)) {
+    if (field.number === 1) key = bytesIn(field.value).toString('utf8')
+    if (field.number === 2) value = valueOf(field.value, shape, 'map')
+  }
+  return { [key]: value }
+}
+
+/** metav1.Time: seconds and nanoseconds since the epoch; empty where it was never set. */
+function timeOf(bytes: Buffer): string | undefined {
+  const seconds = fieldsIn(bytes).find(({ number }) => number === 1)?.value
+  return seconds === undefined ? undefined : new Date(Number(BigInt.asIntN(64, numberIn(seconds))) * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+interface WireField {
+  number: number
+  value: Buffer | bigint
+}
+
+/** Wire types 0 (varint) and 2 (length-delimited); the objects here use no others. */
+function fieldsIn(bytes: Buffer): WireField[] {
+  const fields: WireField[] = []
+  let at = 0
+  const varint = (): bigint => {
+    let value = 0n
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = bytes[at++]
+      if (byte === undefined) throw new Error('the protobuf ends too early')
+      value |= BigInt(byte & 0x7f) << shift
+      if (byte < 0x80) return value
+    }
+    throw new Error('the protobuf has an endless number')
+  }
+  while (at < bytes.length) {
+    const key = varint()
+    const number = Number(key >> 3n)
+    const wireType = Number(key & 7n)
+    if (wireType === 0) {
+      fields.push({ number, value: varint() })
+    } else if (wireType === 2) {
+      const length = Number(varint())
+      if (length > bytes.length - at) throw new Error('the protobuf ends too early')
+      fields.push({ number, value: bytes.subarray(at, at + length) })
+      at += length
+    } else {
+      throw new Error(`the protobuf has a field of wire type ${wireType}`)
+    }
+  }
+  return fields
+}
+
+function bytesIn(value: Buffer | bigint): Buffer {
+  if (typeof value === 'bigint') throw new Error('the protobuf has a number where bytes belong')
+  return value
+}
+
+function numberIn(value: Buffer | bigint): bigint {
+  if (typeof value !== 'bigint') throw new Error('the protobuf has bytes where a number belongs')
+  return value
+}

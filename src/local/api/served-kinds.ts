@@ -1,0 +1,79 @@
+import { AGENT_RUNTIMES } from '../../crds/agent-runtime.ts'
+import { AGENT_SESSIONS } from '../../crds/agent-session.ts'
+import type { Kind } from '../../crds/define-kind.ts'
+import { manifestOf } from '../../crds/manifest.ts'
+import type { KubeObject } from '../../kube/objects.ts'
+import { fromCoreEvent, toCoreEvent } from './event-conversion.ts'
+import type { FacedKind } from './faces.ts'
+
+/** A kind as this server serves it. */
+export interface ServedKind extends FacedKind {
+  /** Where its objects are kept: two served kinds may be faces of one collection. */
+  collection: string
+  hasStatus: boolean
+  /** Whether a change of anything but metadata and status raises metadata.generation. */
+  hasGeneration: boolean
+  /** Fields that a field selector may name, beside metadata.name and metadata.namespace; in the stored form. */
+  selectableFields: readonly string[]
+  /** False: memory only. */
+  isKept: boolean
+  isReadOnly: boolean
+  /** Carrel's own: validated by its schema. */
+  definition?: Kind
+  toStored(object: KubeObject): KubeObject
+  toServed(object: KubeObject): KubeObject
+}
+
+type Given = Pick<FacedKind, 'group' | 'version' | 'kind' | 'plural'> & Partial<ServedKind>
+
+const asIs = (object: KubeObject): KubeObject => object
+
+function serve(given: Given): ServedKind {
+  return {
+    namespaced: true,
+    collection: `${given.group || 'core'}/${given.plural}`,
+    hasStatus: false,
+    hasGeneration: false,
+    selectableFields: [],
+    isKept: true,
+    isReadOnly: false,
+    toStored: asIs,
+    toServed: asIs,
+    ...given,
+  }
+}
+
+const EVENT_FIELDS = ['kind', 'name', 'namespace', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map((field) => `involvedObject.${field}`)
+const events = { kind: 'Event', plural: 'events', collection: 'core/events', isKept: false, selectableFields: [...EVENT_FIELDS, 'reason', 'type', 'reportingComponent'] }
+
+const own = [AGENT_RUNTIMES, AGENT_SESSIONS] as Kind[]
+
+/** Carrel's kinds, and the built-in ones that Carrel uses. */
+export const SERVED_KINDS: readonly ServedKind[] = [
+  serve({ group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false, hasStatus: true, selectableFields: ['status.phase'] }),
+  serve({ group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false, hasStatus: true }),
+  serve({ group: '', version: 'v1', kind: 'Pod', plural: 'pods', hasStatus: true, hasGeneration: true, selectableFields: ['spec.nodeName', 'status.phase'] }),
+  serve({ group: '', version: 'v1', kind: 'Secret', plural: 'secrets', selectableFields: ['type'] }),
+  serve({ group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps' }),
+  serve({ group: '', version: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts' }),
+  serve({ group: '', version: 'v1', ...events }),
+  serve({ group: 'events.k8s.io', version: 'v1', ...events, toStored: toCoreEvent, toServed: fromCoreEvent }),
+  serve({ group: 'apps', version: 'v1', kind: 'ControllerRevision', plural: 'controllerrevisions' }),
+  serve({ group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases' }),
+  serve({
+    group: 'apiextensions.k8s.io',
+    version: 'v1',
+    kind: 'CustomResourceDefinition',
+    plural: 'customresourcedefinitions',
+    namespaced: false,
+    isReadOnly: true,
+    isKept: false,
+    hasStatus: true,
+  }),
+  ...own.map((definition) => serve({ ...definition, hasStatus: true, hasGeneration: true, definition })),
+]
+
+/** The CustomResourceDefinitions that describe Carrel's kinds. */
+export function definitionsServed(): KubeObject[] {
+  return own.map((kind) => manifestOf(kind))
+}

@@ -1,0 +1,145 @@
+import { sleep } from '../../env/clock.ts'
+import type { Env } from '../../env/env.ts'
+import { KubeClient } from '../../kube/client.ts'
+import { enqueueOn, runController } from '../../kube/controller.ts'
+import { EventRecorder } from '../../kube/events.ts'
+import type { Pod } from '../../kube/objects.ts'
+import { reflect } from '../../kube/reflector.ts'
+import { PODS } from '../../kube/resource.ts'
+import { Store } from '../../kube/store.ts'
+import type { Transport } from '../../kube/transport.ts'
+import { WorkQueue } from '../../kube/workqueue.ts'
+import { registerNode } from './node.ts'
+import type { ProcessHost } from './process-host.ts'
+import { Works, reconcilePod, writeStatus, type KubeletTools } from './reconcile.ts'
+import { endOfPod } from './work.ts'
+
+/** How often sockets are looked at while a pod runs. It bounds how long an agent that evades the shim can be reached. */
+const LISTENER_CHECK_MS = 100
+/** Time that agents get to end by themselves when the kubelet is told to stop; all is over within 5 s. */
+const SHUTDOWN_GRACE_MS = 3_000
+const SHUTDOWN_STATUS_MS = 500
+/** Copies of code directories run side by side. */
+const WORKERS = 8
+
+export interface KubeletOptions {
+  /** The one node that pods are bound to. */
+  nodeName: string
+  /** AWS_REGION of agents. */
+  region: string
+  /** What a relative code directory is relative to. */
+  workingDirectory: string
+  /** Default 100. */
+  listenerCheckMs?: number
+}
+
+/**
+ * A kubelet whose pods are processes of this machine, for development and tests. It binds every unbound pod to its node,
+ * runs the code of those that name a code directory, writes their status, honours graceful deletion, and leaves no process
+ * and no file of a pod that is over. It isolates sessions from each other's state, not from each other's malice.
+ */
+export class ProcessKubelet {
+  readonly #env: Env & { kubernetes: Transport; host: ProcessHost }
+  readonly #options: KubeletOptions
+  readonly #pods = new Store<Pod>({ uid: (pod) => [pod.metadata.uid ?? ''] })
+  readonly #queue: WorkQueue
+  readonly #tools: KubeletTools
+
+  constructor(env: Env & { kubernetes: Transport; host: ProcessHost }, options: KubeletOptions) {
+    this.#env = env
+    this.#options = options
+    this.#queue = new WorkQueue(env)
+    const client = new KubeClient(env.kubernetes)
+    this.#tools = {
+      env,
+      client,
+      events: new EventRecorder(env, client, { controller: 'carrel.dev/kubelet', instance: options.nodeName }),
+      node: { name: options.nodeName, region: options.region, workingDirectory: options.workingDirectory },
+      works: new Works(),
+      wake: (uid) => this.#queue.add(uid),
+    }
+  }
+
+  /**
+   * Runs until the signal aborts; then ends every agent (SIGTERM, SIGKILL after 3 s) and resolves. What an earlier kubelet
+   * of the same home left behind is ended first.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const leftovers = await this.#endLeftovers()
+    void reflect({ env: this.#env, transport: this.#env.kubernetes, resource: PODS, store: this.#pods }, signal)
+    await Promise.race([this.#pods.synced, aborted(signal)])
+    if (signal.aborted) return
+    await this.#forgetUnknown(leftovers)
+    void registerNode(this.#tools)
+    const unsubscribe = enqueueOn(this.#pods, this.#queue, (pod) => [pod.metadata.uid ?? ''])
+    const reconcile = (uid: string) => reconcilePod(uid, this.#pods.by('uid', uid)[0], this.#tools)
+    await Promise.all([
+      runController({ env: this.#env, name: 'kubelet', queue: this.#queue, workers: WORKERS, reconcile }, signal),
+      this.#watchListeners(signal),
+    ])
+    unsubscribe()
+    await this.#shutDown()
+  }
+
+  async #endLeftovers(): Promise<string[]> {
+    const { host, log } = this.#env
+    const leftovers = await host.leftovers()
+    for (const uid of leftovers) {
+      const processes = await host.processes(uid)
+      if (processes.length > 0) log.warn({ podUID: uid, processes }, 'ending agents that an earlier run left behind')
+      await host.signal(uid, 'SIGKILL')
+      await host.cleanup(uid)
+    }
+    return leftovers
+  }
+
+  /** Logs stay as long as the pod's object does. */
+  async #forgetUnknown(leftovers: readonly string[]): Promise<void> {
+    for (const uid of leftovers) if (this.#pods.by('uid', uid).length === 0) await this.#env.host.forget(uid)
+  }
+
+  async #watchListeners(signal: AbortSignal): Promise<void> {
+    const { clock, host, log } = this.#env
+    const everyMs = this.#options.listenerCheckMs ?? LISTENER_CHECK_MS
+    for (; !signal.aborted; await sleep(clock, everyMs, signal)) {
+      if (this.#tools.works.live().length === 0) continue
+      try {
+        for (const violation of await host.violations()) {
+          this.#tools.works.violations.set(violation.podUID, violation)
+          this.#queue.add(violation.podUID)
+        }
+      } catch (error) {
+        log.error({ err: error }, 'listening sockets could not be read')
+      }
+    }
+  }
+
+  async #shutDown(): Promise<void> {
+    const { clock, host } = this.#env
+    const { works } = this.#tools
+    const uids = works.live().map(([uid]) => uid)
+    await Promise.all(uids.map((uid) => host.signal(uid, 'SIGTERM')))
+    await Promise.race([Promise.all(uids.map((uid) => host.exited(uid))), sleep(clock, SHUTDOWN_GRACE_MS)])
+    await Promise.allSettled(uids.map((uid) => host.signal(uid, 'SIGKILL')))
+    await Promise.allSettled(uids.map((uid) => host.cleanup(uid)))
+    await Promise.race([Promise.allSettled(uids.map((uid) => this.#writeShutDown(uid))), sleep(clock, SHUTDOWN_STATUS_MS)])
+  }
+
+  /** Best effort: the next start finds out by itself. */
+  async #writeShutDown(uid: string): Promise<void> {
+    const { works } = this.#tools
+    const pod = this.#pods.by('uid', uid)[0]
+    const work = works.get(uid)
+    if (!pod || !work || !('startTimeMs' in work)) return
+    const end = endOfPod('NodeShutdown', 'the installation was stopped; the next call opens a new pod', work.startTimeMs, this.#env.clock.now())
+    works.set(uid, { step: 'ended', end })
+    await writeStatus(pod, this.#tools)
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
