@@ -57,8 +57,8 @@ export function faceOf(kind: FacedKind): Face {
 }
 
 /** Kinds by group and version, in the order in which each was first named. */
-export function groupVersions(kinds: readonly FacedKind[]): { group: string; version: string; kinds: FacedKind[] }[] {
-  const found: { group: string; version: string; kinds: FacedKind[] }[] = []
+export function groupVersions<K extends FacedKind>(kinds: readonly K[]): { group: string; version: string; kinds: K[] }[] {
+  const found: { group: string; version: string; kinds: K[] }[] = []
   for (const kind of kinds) {
     const of = found.find(({ group, version }) => group === kind.group && version === kind.version)
     if (of === undefined) found.push({ group: kind.group, version: kind.version, kinds: [kind] })

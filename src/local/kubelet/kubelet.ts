@@ -14,8 +14,9 @@ import type { ProcessHost } from './process-host.ts'
 import { Works, reconcilePod, writeStatus, type KubeletTools } from './reconcile.ts'
 import { endOfPod } from './work.ts'
 
-/** How often sockets are looked at while a pod runs. It bounds how long an agent that evades the shim can be reached. */
-const LISTENER_CHECK_MS = 100
+/** How often sockets are looked at: it bounds how long an agent that evades the shim can be reached. Agents mostly listen at start. */
+const LISTENER_CHECK_MS = { young: 100, later: 500 }
+const YOUNG_MS = 10_000
 /** Time that agents get to end by themselves when the kubelet is told to stop; all is over within 5 s. */
 const SHUTDOWN_GRACE_MS = 3_000
 const SHUTDOWN_STATUS_MS = 500
@@ -29,7 +30,7 @@ export interface KubeletOptions {
   region: string
   /** What a relative code directory is relative to. */
   workingDirectory: string
-  /** Default 100. */
+  /** Default: every 100 ms while an agent is younger than 10 s, else every 500 ms. */
   listenerCheckMs?: number
 }
 
@@ -100,8 +101,7 @@ export class ProcessKubelet {
 
   async #watchListeners(signal: AbortSignal): Promise<void> {
     const { clock, host, log } = this.#env
-    const everyMs = this.#options.listenerCheckMs ?? LISTENER_CHECK_MS
-    for (; !signal.aborted; await sleep(clock, everyMs, signal)) {
+    for (; !signal.aborted; await sleep(clock, this.#listenerCheckMs(), signal)) {
       if (this.#tools.works.live().length === 0) continue
       try {
         for (const violation of await host.violations()) {
@@ -112,6 +112,12 @@ export class ProcessKubelet {
         log.error({ err: error }, 'listening sockets could not be read')
       }
     }
+  }
+
+  #listenerCheckMs(): number {
+    const youngFromMs = this.#env.clock.now() - YOUNG_MS
+    const isYoung = this.#tools.works.live().some(([, work]) => work.startedAtMs >= youngFromMs)
+    return this.#options.listenerCheckMs ?? LISTENER_CHECK_MS[isYoung ? 'young' : 'later']
   }
 
   async #shutDown(): Promise<void> {

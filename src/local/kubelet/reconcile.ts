@@ -166,6 +166,7 @@ async function watchOver(pod: Pod, work: Running | Ending, tools: KubeletTools):
   }
   if (work.step === 'ending') {
     const killAtMs = Math.min(work.killAtMs, nowMs + graceOf(pod, work))
+    works.set(uid, { ...work, killAtMs })                                // a later delete may ask for less grace
     if (killAtMs > nowMs) return again(killAtMs - nowMs)
     await env.host.signal(uid, 'SIGKILL')
     return DONE                                                          // its exit wakes us

@@ -76,14 +76,20 @@ function parsed(bytes: Buffer, type: string): ReadBody {
   }
 }
 
-/** Reads on for a while, to nowhere: a sender in the middle of its body looks for an answer only after it. */
-function lingering(request: IncomingMessage, refused: Refusal): ReadBody {
+/**
+ * Reads the rest, to nowhere, before the refusal is answered: a sender in the middle of its body looks for an answer only
+ * after it. The server's own request deadline bounds the time.
+ */
+function lingering(request: IncomingMessage, refused: Refusal): Promise<ReadBody> {
   let leftBytes = LINGER_BYTES
-  request.removeAllListeners('data')
-  request.on('data', (chunk: Buffer) => {
-    leftBytes -= chunk.length
-    if (leftBytes < 0) request.destroy()
+  return new Promise((resolve) => {
+    const done = (): void => resolve({ refused })
+    request.removeAllListeners('data')
+    request.on('data', (chunk: Buffer) => {
+      leftBytes -= chunk.length
+      if (leftBytes < 0) done()
+    })
+    for (const end of ['end', 'error', 'close']) request.on(end, done)
+    if (request.readableEnded) done()
   })
-  request.on('error', () => {})
-  return { refused }
 }

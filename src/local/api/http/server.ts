@@ -13,9 +13,8 @@ import type { ApiCall, Identity } from '../api.ts'
 import { beginAudit, completing } from '../audit/audit.ts'
 import type { ApiHandler, AuditSink, AuditTrail, AuditedRequest } from '../audit/audit.ts'
 import { discover } from '../discovery.ts'
-import type { FacedKind } from '../faces.ts'
 import { OpenApi } from '../openapi/openapi.ts'
-import type { SchemaOf } from '../openapi/openapi.ts'
+import type { ServedKind } from '../served-kinds.ts'
 import { Refusal, failure, methodNotAllowed } from '../statuses.ts'
 import { writeAnswer, writeJson, writeText } from './answer.ts'
 import { readBody } from './body.ts'
@@ -28,8 +27,7 @@ import { VERSION_INFO } from './version.ts'
 export interface ServeOptions {
   api: ApiHandler
   /** For discovery, OpenAPI and tables; the API itself knows its own. */
-  kinds: readonly FacedKind[]
-  schemaOf: SchemaOf
+  kinds: readonly ServedKind[]
   host: '127.0.0.1'
   /** 0: any free port. */
   port: number
@@ -96,7 +94,7 @@ class Shell {
     this.#env = env
     this.#options = options
     this.#closing = closing
-    this.#openApi = new OpenApi(options.kinds, options.schemaOf)
+    this.#openApi = new OpenApi(options.kinds)
   }
 
   /** Never rejects. */

@@ -5,16 +5,14 @@
  * those of the built-in kinds from its compiled types, which know every list's merge key.
  */
 import { createHash } from 'node:crypto'
+import { schemaOf } from '../../../crds/manifest.ts'
 import { pathOf } from '../../../kube/resource.ts'
 import { faceOf, groupVersions } from '../faces.ts'
-import type { FacedKind } from '../faces.ts'
+import type { ServedKind } from '../served-kinds.ts'
 import { modelOf, refTo, schemaName, schemasOf } from './built-ins.ts'
 import type { Schema } from './built-ins.ts'
 import { pathsOf } from './paths.ts'
 import type { Paths } from './paths.ts'
-
-/** The schema of one of Carrel's kinds: openAPIV3Schema of its CRD. Undefined for a built-in kind. */
-export type SchemaOf = (kind: FacedKind) => Schema | undefined
 
 interface Document {
   openapi: '3.0.0'
@@ -24,13 +22,11 @@ interface Document {
 }
 
 export class OpenApi {
-  readonly #kinds: readonly FacedKind[]
-  readonly #schemaOf: SchemaOf
+  readonly #kinds: readonly ServedKind[]
   readonly #documents = new Map<string, Promise<Document>>()
 
-  constructor(kinds: readonly FacedKind[], schemaOf: SchemaOf) {
+  constructor(kinds: readonly ServedKind[]) {
     this.#kinds = kinds
-    this.#schemaOf = schemaOf
   }
 
   /** The JSON for a path under /openapi; undefined where there is nothing. */
@@ -63,12 +59,12 @@ export class OpenApi {
     return made
   }
 
-  async #describe(kinds: FacedKind[]): Promise<Document> {
+  async #describe(kinds: readonly ServedKind[]): Promise<Document> {
     const schemas: Record<string, Schema> = {}
     const models = new Set(['V1ObjectMeta', 'V1Status', 'V1DeleteOptions'])
-    const names = new Map<FacedKind, string>()
+    const names = new Map<ServedKind, string>()
     for (const kind of kinds) {
-      const own = this.#schemaOf(kind)
+      const own = kind.definition && { ...schemaOf(kind.definition) }
       const name = own === undefined ? schemaName(modelOf(kind)) : reversed(kind)
       names.set(kind, name)
       if (own === undefined) models.add(modelOf(kind))
@@ -100,7 +96,7 @@ function keyOf(group: string, version: string): string {
 }
 
 /** `dev.carrel.v1alpha1.AgentRuntime`. */
-function reversed({ group, version, kind }: FacedKind): string {
+function reversed({ group, version, kind }: ServedKind): string {
   return [...group.split('.').reverse(), version, kind].join('.')
 }
 
@@ -114,7 +110,7 @@ function withMetadata(schema: Schema): Schema {
   return { ...schema, properties }
 }
 
-function listSchema({ group, version, kind }: FacedKind, item: string): Schema {
+function listSchema({ group, version, kind }: ServedKind, item: string): Schema {
   return {
     type: 'object',
     required: ['items'],

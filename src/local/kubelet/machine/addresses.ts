@@ -2,7 +2,6 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Random } from '../../../env/random.ts'
-import { listeningSockets } from './listeners.ts'
 
 /** 127.1.0.1 to 127.255.255.254: 127.0.x.x is the machine's own, and no address ends in 0 or 255. */
 const SECOND_BYTES = 255
@@ -25,28 +24,23 @@ export function addressAt(number: number): string {
  */
 export class Addresses {
   readonly #file: string
-  readonly #isBusy: (address: string) => boolean
-  #start: number
+  readonly #start: number
   #given: number
   #reserved: number
 
-  constructor(home: string, random: Random, isBusy: (address: string) => boolean = somethingListensOn) {
+  constructor(home: string, random: Random) {
     this.#file = join(home, 'addresses.json')
-    this.#isBusy = isBusy
     const held = readCounter(this.#file)
     this.#start = held?.start ?? Math.floor(random.fraction() * HOW_MANY)
     this.#given = this.#reserved = held?.reserved ?? 0
   }
 
   next(): string {
-    for (;;) {
-      if (this.#given >= HOW_MANY) {
-        throw new Error(`every loopback address was given to a session once; stop the installation and remove ${this.#file} to begin again`)
-      }
-      if (this.#given >= this.#reserved) this.#reserve()
-      const address = addressAt((this.#start + this.#given++) % HOW_MANY)
-      if (!this.#isBusy(address)) return address
+    if (this.#given >= HOW_MANY) {
+      throw new Error(`every loopback address was given to a session once; stop the installation and remove ${this.#file} to begin again`)
     }
+    if (this.#given >= this.#reserved) this.#reserve()
+    return addressAt((this.#start + this.#given++) % HOW_MANY)
   }
 
   #reserve(): void {
@@ -54,10 +48,6 @@ export class Addresses {
     writeDurably(this.#file, JSON.stringify({ start: this.#start, reserved }))
     this.#reserved = reserved
   }
-}
-
-function somethingListensOn(address: string): boolean {
-  return listeningSockets().some((socket) => socket.address === address)
 }
 
 function readCounter(file: string): { start: number; reserved: number } | undefined {

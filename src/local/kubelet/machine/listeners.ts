@@ -1,22 +1,31 @@
 /** Adapter: which sockets listen, and whose they are. */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import type { Violation } from '../process-host.ts'
 import { isOwnLoopback, parseSockets, type ListeningSocket } from './socket-table.ts'
 
 /** A socket that belonged to no pod in this many looks in a row is another program's for good. */
 const LOOKS_UNTIL_FOREIGN = 10
 
-export function listeningSockets(): ListeningSocket[] {
-  return (['tcp', 'tcp6', 'udp', 'udp6'] as const).flatMap((table) => parseSockets(readTable(table), table.startsWith('tcp') ? 'tcp' : 'udp'))
+/** Off the event loop: the kernel walks a hash table that grows with the machine's memory, milliseconds each time. */
+export async function listeningSockets(): Promise<ListeningSocket[]> {
+  const tables = await Promise.all((['tcp', 'tcp6', 'udp', 'udp6'] as const).map(async (name) => parseSockets(await readTable(name), name)))
+  return tables.flat()
 }
 
 /** IPv6 may be switched off: then its tables do not exist. */
-function readTable(name: string): string {
-  try {
-    return readFileSync(`/proc/net/${name}`, 'utf8')
-  } catch {
-    return ''
-  }
+function readTable(name: string): Promise<string> {
+  return readFile(`/proc/net/${name}`, 'utf8').catch(() => '')
+}
+
+/** Whether a bind to it would be refused, by a holder of this address or of every address. */
+export function isTaken(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE'))
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(false)))
+  })
 }
 
 /**
@@ -27,8 +36,9 @@ export class ListenerWatch {
   readonly #looks = new Map<string, number>()
   readonly #ephemeralFrom = firstEphemeralPort()
 
-  find(pods: () => Map<string, number[]>, addressOf: (podUID: string) => string | undefined): Violation[] {
-    const suspects = listeningSockets().filter((socket) => !isOwnLoopback(socket.address, undefined) && !this.#isUdpClient(socket))
+  async find(pods: () => Map<string, number[]>, addressOf: (podUID: string) => string | undefined): Promise<Violation[]> {
+    const sockets = await listeningSockets()
+    const suspects = sockets.filter((socket) => !isOwnLoopback(socket.address, undefined) && !this.#isUdpClient(socket))
     this.#forgetClosed(suspects)
     const unknown = suspects.filter(({ inode }) => (this.#looks.get(inode) ?? 0) < LOOKS_UNTIL_FOREIGN)
     if (unknown.length === 0) return []

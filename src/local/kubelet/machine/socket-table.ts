@@ -14,7 +14,8 @@ const UDP_UNCONNECTED = '07'
  * Reads one of /proc/net/{tcp,tcp6,udp,udp6}: TCP sockets that listen, UDP sockets that take datagrams from anybody.
  * Addresses there are 32-bit words in the machine's byte order (little-endian on every platform that Node has).
  */
-export function parseSockets(table: string, protocol: 'tcp' | 'udp'): ListeningSocket[] {
+export function parseSockets(table: string, name: 'tcp' | 'tcp6' | 'udp' | 'udp6'): ListeningSocket[] {
+  const protocol = name.startsWith('tcp') ? 'tcp' : 'udp'
   const wanted = protocol === 'tcp' ? TCP_LISTEN : UDP_UNCONNECTED
   const sockets: ListeningSocket[] = []
   for (const line of table.split('\n').slice(1)) {

@@ -1,0 +1,72 @@
+/** Adapter: one InvokeAgentRuntime call, from a verified request to the agent's last byte. */
+import type { ServerResponse } from 'node:http'
+import { GatewayError, agentFailed } from './errors.ts'
+import type { Headers } from './http/headers-in.ts'
+import { toAgent } from './proxy/agent-headers.ts'
+import { BrokenOff, Refused, forward } from './proxy/forward.ts'
+import type { Pools } from './proxy/pools.ts'
+import type { Body } from './proxy/spool.ts'
+import type { Caller, Entered, RuntimeTarget, Sessions } from './session-port.ts'
+
+export interface Invocation {
+  target: RuntimeTarget
+  caller: Caller
+  sessionId: string
+  requestId: string
+  headers: Headers
+  body: Body
+  response: ServerResponse
+}
+
+/** A pod that refused a connection is entered again this often: it may just have ended. */
+const MOST_ENTRIES = 3
+/** How long a broken connection waits for the news of its session's end. */
+const NEWS_MS = 250
+
+/** Resolves with the agent's status. Throws GatewayError for all that the caller has to be told. */
+export async function invoke(invocation: Invocation, sessions: Sessions, pools: Pools, signal: AbortSignal): Promise<number> {
+  const { target, caller, sessionId, headers, body, requestId, response } = invocation
+  const { metadata, spec } = target.runtime
+  for (let entries = 1; ; entries += 1) {
+    const entered = await sessions.enter(target, caller, sessionId, signal)
+    if (entered.outcome !== 'entered') throw notEntered(entered, caller)
+    const call = {
+      path: '/invocations',
+      headers: toAgent(headers, { sessionId, requestId, allowed: spec.requestHeaders?.allow ?? [], contentLength: body.bytes }),
+      body: body.stream(),
+      sessionId,
+      requestId,
+      logHint: `See the agent's log: kubectl logs -n ${metadata.namespace} -l carrel.dev/runtime=${metadata.name} --tail=50`,
+    }
+    let refused = false
+    try {
+      return await forward(pools.of(entered.pod), call, response)
+    } catch (error) {
+      refused = error instanceof Refused
+      if (refused && entries < MOST_ENTRIES) continue
+      throw await brokenOff(error as Error, entered.ended)
+    } finally {
+      entered.release(refused)
+    }
+  }
+}
+
+function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: Caller): GatewayError {
+  switch (entered.outcome) {
+    case 'failed': {
+      const log = caller.mayReadLogs && entered.lastLog.length > 0 ? `\nThe agent's last lines:\n${entered.lastLog.join('\n')}` : ''
+      return agentFailed(`The session ended as ${entered.reason}: ${entered.message}${log}`)
+    }
+    case 'busy':
+      return new GatewayError('RetryableConflictException', 'Session operation in progress, please retry', { retryAfterMs: entered.retryAfterMs })
+    case 'unavailable':
+      return new GatewayError('ThrottlingException', 'the Kubernetes API is out of reach, so no session can be opened: please retry', { retryAfterMs: entered.retryAfterMs })
+  }
+}
+
+async function brokenOff(error: Error, ended: Promise<{ reason: string }>): Promise<Error> {
+  if (!(error instanceof BrokenOff) && !(error instanceof Refused)) return error
+  const news = await Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(resolve, NEWS_MS))])
+  const why = news ? `the session ended (${news.reason}) before the agent had answered` : 'the agent closed the connection before it had answered'
+  return agentFailed(`${why}; the next call of this session id opens a new one`, error)
+}

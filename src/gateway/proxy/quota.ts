@@ -1,0 +1,41 @@
+import { GatewayError } from '../errors.ts'
+
+/** Bytes that bodies on disk may take, by access key, by client address, and together. */
+export interface SpoolLimits {
+  perKeyBytes: number
+  perAddressBytes: number
+  totalBytes: number
+}
+
+/** Counts what is spooled right now; a body that would go over is refused, not queued. */
+export class SpoolQuota {
+  readonly #limits: SpoolLimits
+  readonly #held = new Map<string, number>()
+
+  constructor(limits: SpoolLimits) {
+    this.#limits = limits
+  }
+
+  /** Throws 429 when one of the three is used up. */
+  take(key: string, address: string, bytes: number): void {
+    const { perKeyBytes, perAddressBytes, totalBytes } = this.#limits
+    for (const [name, limit] of [[`key ${key}`, perKeyBytes], [`address ${address}`, perAddressBytes], ['total', totalBytes]] as const) {
+      if ((this.#held.get(name) ?? 0) + bytes > limit) {
+        throw new GatewayError('ThrottlingException', 'too many large payloads are in flight: send this one when others have ended', { retryAfterMs: 2_000 })
+      }
+    }
+    this.#add(key, address, bytes)
+  }
+
+  release(key: string, address: string, bytes: number): void {
+    this.#add(key, address, -bytes)
+  }
+
+  #add(key: string, address: string, bytes: number): void {
+    for (const name of [`key ${key}`, `address ${address}`, 'total']) {
+      const held = (this.#held.get(name) ?? 0) + bytes
+      if (held > 0) this.#held.set(name, held)
+      else this.#held.delete(name)
+    }
+  }
+}
