@@ -10,7 +10,7 @@ import type { GatewayEnv } from './env.ts'
 import { GatewayError, SAFE_HEADERS, notFound, validation } from './errors.ts'
 import { refuse } from './http/answer.ts'
 import { Headers, SESSION_HEADER, checkOrigin, sessionIdOf } from './http/headers-in.ts'
-import { parseTarget, splitOnce, type RuntimeReference, type Target } from './http/target.ts'
+import { parseTarget, splitOnce, type RuntimeReference } from './http/target.ts'
 import { invoke } from './invoke.ts'
 import type { Pools } from './proxy/pools.ts'
 import { SpoolQuota, type SpoolLimits } from './proxy/quota.ts'
@@ -124,7 +124,7 @@ export class Gateway {
     const headers = new Headers(request.rawHeaders)
     checkOrigin(headers, this.#hosts)
     const target = parseTarget(request.method ?? '', rawTarget, this.#options)
-    if (target.operation === 'healthz' || target.operation === 'readyz') return this.#health(target, response)
+    if (target.kind === 'health') return this.#health(target.probe, response)
     if (this.#isDraining || !this.#isReady) {
       throw new GatewayError('ThrottlingException', this.#isDraining ? 'this gateway is stopping: please retry' : 'this gateway is starting: please retry', { retryAfterMs: 1_000 })
     }
@@ -167,8 +167,8 @@ export class Gateway {
     response.end('{}')
   }
 
-  #health({ operation }: Extract<Target, { operation: 'healthz' | 'readyz' }>, response: ServerResponse): void {
-    const ok = operation === 'healthz' || (this.#isReady && !this.#isDraining)
+  #health(probe: 'healthz' | 'readyz', response: ServerResponse): void {
+    const ok = probe === 'healthz' || (this.#isReady && !this.#isDraining)
     response.writeHead(ok ? 200 : 503, { 'content-type': 'text/plain' })
     response.end(ok ? 'ok\n' : this.#isDraining ? 'draining\n' : 'starting\n')
   }

@@ -66,7 +66,7 @@ function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: C
 
 async function brokenOff(error: Error, ended: Promise<{ reason: string }>): Promise<Error> {
   if (!(error instanceof BrokenOff) && !(error instanceof Refused)) return error
-  const news = await Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(resolve, NEWS_MS))])
+  const news = await Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), NEWS_MS))])
   const why = news ? `the session ended (${news.reason}) before the agent had answered` : 'the agent closed the connection before it had answered'
   return agentFailed(`${why}; the next call of this session id opens a new one`, error)
 }

@@ -3,8 +3,8 @@ import { GatewayError, notFound, validation } from '../errors.ts'
 
 /** What a request is for, read from its method and raw path. */
 export type Target =
-  | { operation: 'healthz' | 'readyz' }
-  | ({ operation: 'InvokeAgentRuntime' | 'StopRuntimeSession' } & RuntimeReference)
+  | { kind: 'health'; probe: 'healthz' | 'readyz' }
+  | ({ kind: 'call'; operation: 'InvokeAgentRuntime' | 'StopRuntimeSession' } & RuntimeReference)
 
 export interface RuntimeReference {
   runtimeId: string
@@ -23,7 +23,7 @@ const QUALIFIER = /^[a-zA-Z][a-zA-Z0-9_]{0,47}$/
  */
 export function parseTarget(method: string, rawTarget: string, scope: ArnScope): Target {
   const [path, query] = splitOnce(rawTarget, '?')
-  if (path === '/healthz' || path === '/readyz') return { operation: path.slice(1) as 'healthz' | 'readyz' }
+  if (path === '/healthz' || path === '/readyz') return { kind: 'health', probe: path.slice(1) as 'healthz' | 'readyz' }
   if (!path.startsWith('/')) throw validation('path', 'the request target must be a path: send it to this host directly, not in the form for a proxy')
 
   const segments = path.slice(1).split('/')
@@ -41,7 +41,7 @@ export function parseTarget(method: string, rawTarget: string, scope: ArnScope):
   const parameters = new URLSearchParams(query)
   const endpoint = parameters.get('qualifier') ?? 'DEFAULT'
   if (!QUALIFIER.test(endpoint)) throw validation('qualifier', 'a qualifier is the name of an endpoint: a letter, then letters, digits and _')
-  return { operation, endpoint, runtimeId: runtimeIdOf(decoded(encodedArn!, 'agentRuntimeArn'), parameters.get('accountId'), scope) }
+  return { kind: 'call', operation, endpoint, runtimeId: runtimeIdOf(decoded(encodedArn!, 'agentRuntimeArn'), parameters.get('accountId'), scope) }
 }
 
 /** An ARN of this installation, or a bare id beside its account. */

@@ -1,0 +1,87 @@
+/** Adapter: `npm start`: a whole installation in one process, on an embedded Kubernetes API. */
+import { relative } from 'node:path'
+import { readSettings } from '../env/settings.ts'
+import { systemClock, systemRandom } from '../env/system.ts'
+import { agentRuntimeArn, agentRuntimeId } from '../sessions/runtime-id.ts'
+import { openLog } from '../telemetry/log.ts'
+import { envFile, lockHome, openHome, writePrivate } from './home.ts'
+import { holderOfPort } from './ports.ts'
+import { localAccessKey } from './start/access-key.ts'
+import { startApi } from './start/api.ts'
+import { applyHello, callHello } from './start/hello.ts'
+import { startParts } from './start/parts.ts'
+import { localSettings } from './start/settings.ts'
+import { firstCall, nextSteps, started, type Welcome } from './start/welcome.ts'
+
+const settings = readSettings({ name: 'npm start --', description: 'Runs Carrel on this machine: operator, gateway, and an embedded Kubernetes API whose pods are processes.' }, localSettings)
+
+const home = openHome(settings.home)
+const lock = lockHome(home)
+if ('heldBy' in lock) giveUp(`process ${lock.heldBy} already runs an installation in ${home.root}: stop it, or choose another folder with --home (and other ports)`)
+await refuseBusyPort(settings.port, '--port')
+await refuseBusyPort(settings.apiPort, '--api-port')
+
+const log = openLog({ name: 'carrel', level: settings.logLevel, file: home.log })
+process.on('unhandledRejection', (error) => {
+  log.error({ err: error }, 'unhandled')
+  giveUp(`an error that nobody expected: ${(error as Error)?.message}; ${home.log} has it whole`)
+})
+const env = { clock: systemClock, random: systemRandom, log }
+
+let isReady = false
+const api = await startApi(env, home, settings, () => isReady).catch((error: Error) => giveUp(error.message))
+const key = await localAccessKey(api.admin, env.random)
+const parts = settings.onlyApi ? undefined : await startParts(env, home, settings, api)
+stopOnSignals()
+await parts?.ready
+isReady = true
+
+const welcome: Welcome = { gatewayUrl: parts?.gatewayUrl ?? '(not here)', apiUrl: api.url, home: shortPath(home.root), arn: undefined }
+writeEnv()
+process.stdout.write(started(welcome))
+if (settings.hello && parts) {
+  const runtime = await applyHello(env, api.admin)
+  welcome.arn = agentRuntimeArn(agentRuntimeId(runtime), settings)
+  writeEnv()
+  process.stdout.write(firstCall(await callHello(env, parts.gatewayUrl, welcome.arn, key, settings.region)))
+}
+process.stdout.write(nextSteps(welcome))
+
+function writeEnv(): void {
+  const { accessKeyId, secretAccessKey } = key
+  writePrivate(home.env, envFile({ gatewayUrl: welcome.gatewayUrl, kubeconfig: home.kubeconfig, region: settings.region, accessKeyId, secretAccessKey, runtimeArn: welcome.arn }))
+}
+
+function stopOnSignals(): void {
+  let stopping = false
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(130)
+      stopping = true
+      process.stdout.write('\n  stopping: ending agents…\n')
+      void stop().then(() => process.exit(0))
+    })
+  }
+}
+
+async function stop(): Promise<void> {
+  await Promise.all([parts?.stop(), api.stop()])
+  if (!('heldBy' in lock)) lock.release()
+  process.stdout.write('  stopped.\n')
+}
+
+async function refuseBusyPort(port: number, flag: string): Promise<void> {
+  const holder = await holderOfPort(port)
+  if (holder) giveUp(`port ${port} is held by ${holder}: stop it, or choose another with ${flag} N`)
+}
+
+/** As a user would type it from here. */
+function shortPath(path: string): string {
+  const fromHere = relative(process.cwd(), path) || '.'
+  return fromHere.startsWith('..') ? path : fromHere
+}
+
+function giveUp(message: string): never {
+  process.stderr.write(`carrel: ${message}\n`)
+  process.exit(1)
+}
