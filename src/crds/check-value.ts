@@ -59,7 +59,7 @@ function duplicates(items: Record<string, unknown>[], keys: string[], path: stri
 }
 
 function checkString(schema: StructuralSchema, value: string, path: string): Cause[] {
-  const length = [...value].length
+  const length = Array.from(value).length
   const { maxLength, minLength, pattern } = schema
   if (schema.enum && !schema.enum.includes(value)) return [unsupported(path, value, schema.enum)]
   if (maxLength !== undefined && length > maxLength) return [{ reason: 'FieldValueTooLong', field: path, message: `Too long: may not be more than ${maxLength} bytes` }]

@@ -37,7 +37,7 @@ export function readSettings<Shape extends z.ZodRawShape>(
 function optionOf(key: string, field: z.ZodType): Option {
   const fallback = z.safeParse(field, undefined)
   const isSwitch = fallback.success && typeof fallback.data === 'boolean'
-  const shown = fallback.success && fallback.data !== undefined && !isSwitch ? `; default ${String(fallback.data)}` : ''
+  const shown = fallback.success && fallback.data !== undefined && !isSwitch ? `; default ${JSON.stringify(fallback.data)}` : ''
   const text = `${field.description ?? ''} (${variableOf(key)}${shown})`
   if (isSwitch) return new Option(fallback.data === true ? flagOf(key).replace('--', '--no-') : flagOf(key), text)
   const option = new Option(`${flagOf(key)} <value>`, text)

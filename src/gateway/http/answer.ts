@@ -1,6 +1,6 @@
 /** Adapter: writes refusals, so that their callers see them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { GatewayError, wireForm } from '../errors.ts'
+import { type GatewayError, wireForm } from '../errors.ts'
 
 /** A caller that is refused while it sends goes on sending, and reads only then: this much is read and thrown away. */
 const LINGER_MS = 30_000

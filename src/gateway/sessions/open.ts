@@ -58,7 +58,7 @@ const KEPT_STOP_TOKENS = 4
 export async function stopSession(client: KubeClient, wanted: Wanted, clientToken: string | undefined): Promise<AgentSession | 'unknown' | 'already'> {
   const session = await client.find(AGENT_SESSIONS, wanted.namespace, wanted.name)
   if (session === undefined || session.metadata.deletionTimestamp) return 'unknown'
-  const { incarnation, stopThrough = 0, stopTokens = [] } = verified(session, wanted).spec
+  const { incarnation, stopThrough, stopTokens = [] } = verified(session, wanted).spec
   if (clientToken !== undefined && stopTokens.includes(clientToken)) return 'already'
   if (stopThrough >= incarnation || mayReopen(session)) return 'unknown'
   const tokens = clientToken === undefined ? stopTokens : [...stopTokens, clientToken].slice(-KEPT_STOP_TOKENS)

@@ -65,10 +65,9 @@ export class Tables {
     const pods = this.#open.get(key) ?? new Map<string, OpenPod>()
     const known = pods.get(podUID)
     if (known) return known.ended
-    let end = (_: { reason: EndReason }): void => {}
-    const ended = new Promise<{ reason: EndReason }>((resolve) => (end = resolve))
-    this.#open.set(key, pods.set(podUID, { ended, end }))
-    return ended
+    const { promise, resolve } = Promise.withResolvers<{ reason: EndReason }>()
+    this.#open.set(key, pods.set(podUID, { ended: promise, end: resolve }))
+    return promise
   }
 
   #forgetOpen(key: string, podUID: string): void {

@@ -5,7 +5,7 @@ import { Collector } from './collector.ts'
 import { History } from './history.ts'
 import { ObjectStore } from './object-store.ts'
 import type { Persistence } from './persistence.ts'
-import { Reader } from './read.ts'
+import { Reader, type Request } from './read.ts'
 import { requestInfo } from './request-info.ts'
 import { SERVED_KINDS, definitionsServed, type ServedKind } from './served-kinds.ts'
 import { Refusal, forbidden, methodNotAllowed, noSuchPath } from './statuses.ts'
@@ -136,33 +136,34 @@ export class EmbeddedApi {
     if (!call.identity.allows(verb, kind.group, kind.plural, subresource, namespace)) {
       throw forbidden(call.identity.user, verb, { ...kind, ...(subresource ? { subresource } : {}) }, name, namespace)
     }
-    const request = { kind, namespace: namespace ?? '', name, call }
-    if (subresource === 'log' && kind.kind === 'Pod' && verb === 'get') return this.#reader.log({ ...request, name: name! })
-    if (subresource === 'binding' && kind.kind === 'Pod' && verb === 'create') return this.#writer.bind({ ...request, name: name! })
-    if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) throw noSuchPath()
-    const status = subresource === 'status' ? ({ subresource } as const) : {}
+    const request = { kind, namespace: namespace ?? '', name, call, everywhere: kind.namespaced && namespace === undefined }
+    if (subresource !== undefined) return this.#onSubresource(verb, subresource, { ...request, name: name ?? '' })
+    return name === undefined ? this.#onCollection(verb, request) : this.#onObject(verb, { ...request, name })
+  }
 
-    switch (verb) {
-      case 'get':
-        return this.#reader.get({ ...request, name: name! })
-      case 'list':
-        return this.#reader.list({ ...request, everywhere: kind.namespaced && namespace === undefined })
-      case 'watch':
-        return this.#reader.watch({ ...request, everywhere: kind.namespaced && namespace === undefined })
-      case 'create':
-        if (subresource || name !== undefined) throw methodNotAllowed()
-        return this.#writer.create(request)
-      case 'update':
-      case 'patch':
-        if (name === undefined) throw methodNotAllowed()
-        return this.#writer.update({ ...request, name, ...status })
-      case 'delete':
-        if (subresource) throw methodNotAllowed()
-        return this.#writer.delete({ ...request, name: name! })
-      case 'deletecollection':
-        return this.#writer.deleteCollection(request)
-      default:
-        throw methodNotAllowed()
-    }
+  async #onSubresource(verb: string, subresource: string, request: Request & { name: string }): Promise<ApiAnswer> {
+    const { kind } = request
+    if (subresource === 'log' && kind.kind === 'Pod' && verb === 'get') return this.#reader.log(request)
+    if (subresource === 'binding' && kind.kind === 'Pod' && verb === 'create') return this.#writer.bind(request)
+    if (subresource !== 'status' || !kind.hasStatus) throw noSuchPath()
+    if (verb === 'get') return this.#reader.get(request)
+    if (verb === 'update' || verb === 'patch') return this.#writer.update({ ...request, subresource })
+    throw methodNotAllowed()
+  }
+
+  async #onCollection(verb: string, request: Request & { everywhere: boolean }): Promise<ApiAnswer> {
+    if (verb === 'list') return this.#reader.list(request)
+    if (verb === 'watch') return this.#reader.watch(request)
+    if (verb === 'create') return this.#writer.create(request)
+    if (verb === 'deletecollection') return this.#writer.deleteCollection(request)
+    throw methodNotAllowed()
+  }
+
+  async #onObject(verb: string, request: Request & { name: string; everywhere: boolean }): Promise<ApiAnswer> {
+    if (verb === 'get') return this.#reader.get(request)
+    if (verb === 'watch') return this.#reader.watch(request)
+    if (verb === 'update' || verb === 'patch') return this.#writer.update(request)
+    if (verb === 'delete') return this.#writer.delete(request)
+    throw methodNotAllowed()
   }
 }

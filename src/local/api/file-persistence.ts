@@ -55,7 +55,11 @@ async function replaceFile(path: string, text: string): Promise<void> {
     throw error
   }
   const folder = await open(dirname(path), 'r')
-  await folder.sync().finally(() => folder.close())
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
 }
 
 async function readCounter(path: string): Promise<number> {

@@ -55,5 +55,5 @@ export function fieldMatcher(selector: string | null, served: ReadonlySet<string
 function fieldOf(object: KubeObject, path: string): string {
   let value: unknown = object
   for (const key of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[key]
-  return value === undefined || value === null ? '' : String(value)
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? `${value}` : ''
 }

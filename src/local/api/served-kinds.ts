@@ -20,8 +20,8 @@ export interface ServedKind extends FacedKind {
   isReadOnly: boolean
   /** Carrel's own: validated by its schema. */
   definition?: Kind
-  toStored(object: KubeObject): KubeObject
-  toServed(object: KubeObject): KubeObject
+  toStored: (object: KubeObject) => KubeObject
+  toServed: (object: KubeObject) => KubeObject
 }
 
 type Given = Pick<FacedKind, 'group' | 'version' | 'kind' | 'plural'> & Partial<ServedKind>

@@ -66,12 +66,12 @@ async function linkDependencies(source: string, copy: string): Promise<void> {
   if (virtual && dirname(virtual) !== source) await symlink(virtual, join(copy, '.venv'))
 }
 
-/** The nearest Python virtual environment, from the code's folder upward. */
+/** The Python virtual environment: `.venv` or `venv` of the code's own folder, else the nearest `.venv` upward. */
 export function virtualEnvironmentOf(source: string): string | undefined {
   const isOne = (path: string): boolean => existsSync(join(path, 'pyvenv.cfg'))
-  const folder = nearest(source, (candidate) => isOne(join(candidate, '.venv')) || isOne(join(candidate, 'venv')))
-  if (folder === undefined) return undefined
-  return isOne(join(folder, '.venv')) ? join(folder, '.venv') : join(folder, 'venv')
+  if (!isOne(join(source, '.venv')) && isOne(join(source, 'venv'))) return join(source, 'venv')
+  const folder = nearest(source, (candidate) => isOne(join(candidate, '.venv')))
+  return folder && join(folder, '.venv')
 }
 
 /** What Node would have read of the nearest package.json above the code: the copy lies elsewhere, below other ones. */
