@@ -11,7 +11,7 @@ const NPM_VERSIONS = { CARREL_TEST_NPM11: '11.21.2', CARREL_TEST_NPM12: '12.2.0'
 interface Ring {
   variable: string
   what: string
-  prepare(): string
+  prepare: () => string
 }
 
 const RINGS: Ring[] = [

@@ -22,7 +22,12 @@ async function threeSideBySide(t: TestContext, directory: string, manifest: stri
     assert.ok('pid' in (await host.start(pod)))
     t.after(() => host.signal(uid, 'SIGKILL'))
     const url = `http://${pod.address}:8080`
-    await until(`${uid} answers`, () => fetch(`${url}/ping`).then(({ ok }) => ok, () => false))
+    await until(`${uid} answers`, () =>
+      fetch(`${url}/ping`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    )
     for (const call of [1, 2]) {
       const response = await fetch(`${url}/invocations`, {
         method: 'POST',
@@ -39,7 +44,8 @@ async function threeSideBySide(t: TestContext, directory: string, manifest: stri
   for (const address of realAddresses()) assert.notEqual(await dial(address, 8080), 'reached', address)
 }
 
-test('examples/hello: three sessions answer at once, each with its own memory', (t) => threeSideBySide(t, join(root, 'examples/hello'), 'examples/hello/runtime.yaml'))
+test('examples/hello: three sessions answer at once, each with its own memory', (t) =>
+  threeSideBySide(t, join(root, 'examples/hello'), 'examples/hello/runtime.yaml'))
 
 test('examples/python-hello: three sessions answer at once, each with its own memory', async (t) => {
   const python = pythonOf()

@@ -14,7 +14,10 @@ import type { Exit, PlacedPod, PodPlan, Prepared, ProcessHost, Started, Violatio
 
 export const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-export function agentPod(name: string, changes: { command?: string[]; directory?: string | undefined; spec?: Partial<Pod['spec']>; env?: object[] } = {}): Pod {
+export function agentPod(
+  name: string,
+  changes: { command?: string[]; directory?: string | undefined; spec?: Partial<Pod['spec']>; env?: object[] } = {},
+): Pod {
   const { command = ['node', 'agent.ts'], env } = changes
   const directory = 'directory' in changes ? changes.directory : 'examples/hello'
   return {
@@ -131,7 +134,10 @@ export class Bench {
 
   runKubelet(transport: Transport = this.transport): void {
     this.#stop = new AbortController()
-    const kubelet = new ProcessKubelet({ ...this.env, kubernetes: transport, host: this.host }, { nodeName: 'laptop', region: 'us-east-1', workingDirectory: '/work', listenerCheckMs: 100 })
+    const kubelet = new ProcessKubelet(
+      { ...this.env, kubernetes: transport, host: this.host },
+      { nodeName: 'laptop', region: 'us-east-1', workingDirectory: '/work', listenerCheckMs: 100 },
+    )
     this.#ended = kubelet.run(this.#stop.signal)
   }
 
@@ -166,8 +172,17 @@ export class Bench {
   }
 }
 
-export function stateOf(pod: Pod | undefined): Record<string, any> {
-  return (pod?.status?.containerStatuses?.[0]?.state ?? {}) as Record<string, any>
+type ContainerState = NonNullable<NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]['state']>
+
+export function stateOf(pod: Pod): ContainerState {
+  return pod.status?.containerStatuses?.[0]?.state ?? {}
+}
+
+/** Of a pod whose agent has ended; throws for any other. */
+export function terminatedOf(pod: Pod): NonNullable<ContainerState['terminated']> {
+  const { terminated } = stateOf(pod)
+  if (terminated === undefined) throw new Error(`the agent of ${pod.metadata.name} has not ended`)
+  return terminated
 }
 
 export function conditionOf(pod: Pod, type: string): string | undefined {

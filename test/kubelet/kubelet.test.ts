@@ -4,7 +4,7 @@ import { EVENTS } from '../../src/kube/events.ts'
 import { TransportError } from '../../src/kube/errors.ts'
 import { PODS } from '../../src/kube/resource.ts'
 import type { Transport } from '../../src/kube/transport.ts'
-import { Bench, agentPod, conditionOf, stateOf } from './kit.ts'
+import { Bench, agentPod, conditionOf, stateOf, terminatedOf } from './kit.ts'
 
 async function benchWith(pod = agentPod('a')): Promise<{ bench: Bench; uid: string }> {
   const bench = new Bench()
@@ -20,7 +20,7 @@ test('a pod is bound, started in its directory, and shown as running with its ow
   assert.equal(pod.status?.podIP, '127.1.0.1')
   assert.deepEqual(pod.status?.podIPs, [{ ip: '127.1.0.1' }])
   for (const type of ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready']) assert.equal(conditionOf(pod, type), 'True', type)
-  assert.ok(stateOf(pod)['running'].startedAt)
+  assert.ok(stateOf(pod).running?.startedAt)
   assert.equal(pod.status?.containerStatuses?.[0]?.ready, true)
   const plan = bench.host.running.get(uid)!
   assert.equal(plan.directory, '/work/examples/hello')
@@ -39,7 +39,7 @@ test('an agent that exits by itself is reported with its code, and its files go'
   await bench.reach('a', 'Running')
   bench.host.exit(uid, { exitCode: 3 })
   const pod = await bench.reach('a', 'Failed')
-  const { exitCode, reason, startedAt, finishedAt } = stateOf(pod)['terminated']
+  const { exitCode, reason, startedAt, finishedAt } = terminatedOf(pod)
   assert.deepEqual([exitCode, reason], [3, 'Error'])
   assert.ok(startedAt && finishedAt)
   assert.equal(pod.status?.reason, undefined)
@@ -52,14 +52,14 @@ test('an agent that exits with 0 is Completed', async () => {
   const { bench, uid } = await benchWith()
   await bench.reach('a', 'Running')
   bench.host.exit(uid, { exitCode: 0 })
-  assert.equal(stateOf(await bench.reach('a', 'Succeeded'))['terminated'].reason, 'Completed')
+  assert.equal(terminatedOf(await bench.reach('a', 'Succeeded')).reason, 'Completed')
 })
 
 test('an agent that was killed by a signal says which', async () => {
   const { bench, uid } = await benchWith()
   await bench.reach('a', 'Running')
   bench.host.exit(uid, { exitCode: 139, signal: 11 })
-  const { exitCode, signal } = stateOf(await bench.reach('a', 'Failed'))['terminated']
+  const { exitCode, signal } = terminatedOf(await bench.reach('a', 'Failed'))
   assert.deepEqual([exitCode, signal], [139, 11])
 })
 
@@ -127,7 +127,7 @@ test('a command that does not exist is a StartError that says what to do, and no
   await bench.start()
   await bench.create(agentPod('a'))
   const pod = await bench.reach('a', 'Failed')
-  const { exitCode, reason, message } = stateOf(pod)['terminated']
+  const { exitCode, reason, message } = terminatedOf(pod)
   assert.deepEqual([exitCode, reason, message], [128, 'StartError', 'the command "pyhton" was not found'])
   assert.equal(bench.host.files.size, 0)
   await bench.until(async () => (await notesOf(bench)).some((note) => note.includes('pyhton')))
@@ -138,7 +138,7 @@ test('a missing directory is told without starting anything', async () => {
   bench.host.refusal = { failed: 'DirectoryMissing', message: 'the code directory /work/x does not exist' }
   await bench.start()
   await bench.create(agentPod('a'))
-  assert.match(stateOf(await bench.reach('a', 'Failed'))['terminated'].message, /does not exist/)
+  assert.match(terminatedOf(await bench.reach('a', 'Failed')).message ?? '', /does not exist/)
   assert.deepEqual(bench.host.log, ['prepare a'])
 })
 
@@ -147,13 +147,17 @@ test('a host that breaks fails the pod instead of trying for ever', async () => 
   bench.host.nextAddress = () => Promise.reject(new Error('every loopback address was given'))
   await bench.start()
   await bench.create(agentPod('a'))
-  assert.match(stateOf(await bench.reach('a', 'Failed'))['terminated'].message, /every loopback address/)
+  assert.match(terminatedOf(await bench.reach('a', 'Failed')).message ?? '', /every loopback address/)
 })
 
 for (const [what, pod, reason] of [
   ['has no code', agentPod('a', { directory: undefined }), 'NoCode'],
   ['has no command', agentPod('a', { command: [] }), 'NoCommand'],
-  ['takes its environment from elsewhere', agentPod('a', { env: [{ name: 'KEY', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }), 'CreateContainerConfigError'],
+  [
+    'takes its environment from elsewhere',
+    agentPod('a', { env: [{ name: 'KEY', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }),
+    'CreateContainerConfigError',
+  ],
 ] as const) {
   test(`a pod that ${what} fails with ${reason}`, async () => {
     const { bench } = await benchWith(pod)
@@ -172,16 +176,19 @@ test('an agent that listens off the loopback is ended at once, and status and ev
   bench.host.offLoopback = []
   const pod = await bench.reach('a', 'Failed')
   assert.equal(pod.status?.reason, 'ListensOffLoopback')
-  const { reason, message } = stateOf(pod)['terminated']
+  const { reason, message } = terminatedOf(pod)
   assert.equal(reason, 'ListensOffLoopback')
-  assert.match(message, /\[0:0:0:0:0:0:0:0\]:9999/)
+  assert.match(message ?? '', /\[0:0:0:0:0:0:0:0\]:9999/)
   assert.deepEqual(bench.host.log.slice(2), ['SIGKILL a'], 'no grace: it can be reached')
   await bench.until(async () => (await notesOf(bench)).some((note) => note.includes('9999')))
 })
 
 test('pods of a kubelet that crashed are lost, not continued: their processes are gone, the object says KubeletRestarted', async () => {
   const bench = new Bench()
-  const crashed: Transport = { request: (request) => (dead ? new Promise(() => {}) : bench.transport.request(request)), watch: (request) => stopsWhen(() => dead, bench.transport.watch(request)) }
+  const crashed: Transport = {
+    request: (request) => (dead ? new Promise(() => {}) : bench.transport.request(request)),
+    watch: (request) => stopsWhen(() => dead, bench.transport.watch(request)),
+  }
   let dead = false
   await bench.start(crashed)
   const { uid } = (await bench.create(agentPod('a'))).metadata
@@ -190,7 +197,7 @@ test('pods of a kubelet that crashed are lost, not continued: their processes ar
   bench.runKubelet()
   const pod = await bench.reach('a', 'Failed')
   assert.equal(pod.status?.reason, 'KubeletRestarted')
-  assert.equal(stateOf(pod)['terminated'].exitCode, 137)
+  assert.equal(terminatedOf(pod).exitCode, 137)
   assert.equal(bench.host.running.has(uid!), false)
   assert.deepEqual(bench.host.log, ['prepare a', 'start a', 'SIGKILL a'])
 })
@@ -208,7 +215,8 @@ test('a status write without an answer is made again, and the agent is not start
   let failures = 3
   const lossy: Transport = {
     request: (request) => {
-      if (request.method === 'PATCH' && request.path.endsWith('/status') && failures-- > 0) return Promise.reject(new TransportError('reset'))
+      if (request.method === 'PATCH' && request.path.endsWith('/status') && failures-- > 0)
+        return Promise.reject(new TransportError('reset'))
       return bench.transport.request(request)
     },
     watch: (request) => bench.transport.watch(request),

@@ -10,7 +10,7 @@ import { env, folder } from './real.ts'
 const pod: Pod = { apiVersion: 'v1', kind: 'Pod', metadata: { namespace: 'default', name: 'a', uid: 'u' } }
 const key = { namespace: 'default', name: 'a', uid: 'u' }
 
-function files(t: TestContext): { logs: PodLogFiles; home: string; read(options?: object, signal?: AbortSignal): Promise<string> } {
+function files(t: TestContext): { logs: PodLogFiles; home: string; read: (options?: object, signal?: AbortSignal) => Promise<string> } {
   const home = folder(t)
   const logs = new PodLogFiles(env, home)
   return {

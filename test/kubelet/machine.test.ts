@@ -12,11 +12,24 @@ import { PodLogFiles } from '../../src/local/kubelet/machine/pod-logs.ts'
 const print = (expression: string): string[] => ['node', '-e', `console.log(JSON.stringify(${expression}))`]
 
 test('an agent knows nothing of the shell that started the installation', async (t) => {
-  const shell = { PATH: process.env['PATH'], LANG: 'C.UTF-8', TZ: 'UTC', AWS_ACCESS_KEY_ID: 'AKIA', AWS_PROFILE: 'prod', AWS_SESSION_TOKEN: 's', OPENAI_API_KEY: 'k', NODE_OPTIONS: '--inspect', npm_config_x: 'y' }
+  const shell = {
+    PATH: process.env['PATH'],
+    LANG: 'C.UTF-8',
+    TZ: 'UTC',
+    AWS_ACCESS_KEY_ID: 'AKIA',
+    AWS_PROFILE: 'prod',
+    AWS_SESSION_TOKEN: 's',
+    OPENAI_API_KEY: 'k',
+    NODE_OPTIONS: '--inspect',
+    npm_config_x: 'y',
+  }
   const { host, output, run } = machine(t, shell)
   const pod = await run(print('process.env'), {}, { environment: { GREETING: 'hi', AWS_REGION: 'us-west-2', CARREL_POD_UID: 'another' } })
   assert.deepEqual(await host.exited(pod.uid), { exitCode: 0 })
-  const { PATH, HOME, TMPDIR, NODE_OPTIONS, PYTHONPATH, CARREL_POD_HOME, ...others } = JSON.parse(await output(pod)) as Record<string, string>
+  const { PATH, HOME, TMPDIR, NODE_OPTIONS, PYTHONPATH, CARREL_POD_HOME, ...others } = JSON.parse(await output(pod)) as Record<
+    string,
+    string
+  >
   assert.deepEqual(others, {
     AWS_DEFAULT_REGION: 'eu-west-1',
     AWS_REGION: 'us-west-2',
@@ -35,7 +48,11 @@ test('an agent knows nothing of the shell that started the installation', async 
 
 test("the user's own NODE_OPTIONS and PYTHONPATH come after the shim's", async (t) => {
   const { host, output, run } = machine(t)
-  const pod = await run(print('[process.env.NODE_OPTIONS, process.env.PYTHONPATH]'), {}, { environment: { NODE_OPTIONS: '--no-warnings', PYTHONPATH: '/mine' } })
+  const pod = await run(
+    print('[process.env.NODE_OPTIONS, process.env.PYTHONPATH]'),
+    {},
+    { environment: { NODE_OPTIONS: '--no-warnings', PYTHONPATH: '/mine' } },
+  )
   await host.exited(pod.uid)
   const [nodeOptions, pythonPath] = JSON.parse(await output(pod)) as [string, string]
   assert.match(nodeOptions, /^--require ".*bind\.cjs" --no-warnings$/)
@@ -44,7 +61,11 @@ test("the user's own NODE_OPTIONS and PYTHONPATH come after the shim's", async (
 
 test('an agent works in a private copy, which is gone afterwards; the original stays as it was', async (t) => {
   const { host, run } = machine(t)
-  const command = ['node', '-e', "const fs=require('fs');fs.writeFileSync('README.md','changed');fs.writeFileSync('new','');fs.writeFileSync(process.env.HOME+'/h','');fs.writeFileSync(require('os').tmpdir()+'/t','');console.log(process.cwd())"]
+  const command = [
+    'node',
+    '-e',
+    "const fs=require('fs');fs.writeFileSync('README.md','changed');fs.writeFileSync('new','');fs.writeFileSync(process.env.HOME+'/h','');fs.writeFileSync(require('os').tmpdir()+'/t','');console.log(process.cwd())",
+  ]
   const pod = await run(command, { 'README.md': 'original', 'data/deep.txt': 'x', '.git/config': 'y' })
   assert.deepEqual(await host.exited(pod.uid), { exitCode: 0 })
   assert.equal(readFileSync(join(pod.directory, 'README.md'), 'utf8'), 'original')
@@ -128,7 +149,11 @@ test('a program that holds the port on every address is told by name of its port
 
 test('a double-forked, setsid child that ignores SIGTERM is gone when its agent is', async (t) => {
   const { host, output, run } = machine(t)
-  const pod = await run(['sh', '-c', `trap '' TERM; (setsid sh -c 'trap "" TERM; echo hidden $$; sleep 600 & wait' &) ; env -i "$(command -v sh)" -c 'trap "" TERM; echo bare $$; while :; do sleep 600; done' & sleep 600 & wait; wait`])
+  const pod = await run([
+    'sh',
+    '-c',
+    `trap '' TERM; (setsid sh -c 'trap "" TERM; echo hidden $$; sleep 600 & wait' &) ; env -i "$(command -v sh)" -c 'trap "" TERM; echo bare $$; while :; do sleep 600; done' & sleep 600 & wait; wait`,
+  ])
   const hidden = await until('both children have spoken', async () => {
     const text = await output(pod)
     const pids = [/hidden (\d+)/.exec(text)?.[1], /bare (\d+)/.exec(text)?.[1]].map(Number)
@@ -158,7 +183,9 @@ test('agents of an installation that was killed with -9 are found by the next on
   await run(['sleep', '600'])
   const spawning = fileURLToPath(new URL('./agents/spawning-installation.ts', import.meta.url))
   const child = spawn(process.execPath, [spawning, folder(t)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [, killedHome, pid] = await new Promise<string[]>((resolve) => child.stdout.once('data', (data) => resolve(/^(.*)\t(\d+)/.exec(String(data))!)))
+  const [, killedHome, pid] = await new Promise<string[]>((resolve) =>
+    child.stdout.once('data', (data) => resolve(/^(.*)\t(\d+)/.exec(String(data))!)),
+  )
   t.after(() => isAlive(Number(pid)) && process.kill(Number(pid), 'SIGKILL'))
   child.kill('SIGKILL')
   await new Promise((resolve) => child.once('exit', resolve))
@@ -201,7 +228,10 @@ test('a Python agent started with -S is seen', async (t) => {
   const python = pythonOf()
   if (!needs(t, 'python3', python)) return
   const { host, output, run } = machine(t)
-  await run([python!.path, '-S', '-c', "import socket, time; s = socket.create_server(('', 0)); print('port', s.getsockname()[1], flush=True); time.sleep(600)"]).then((bad) =>
-    until('it is seen', async () => /port/.test(await output(bad)) && (await host.violations())[0]?.podUID === bad.uid),
-  )
+  await run([
+    python!.path,
+    '-S',
+    '-c',
+    "import socket, time; s = socket.create_server(('', 0)); print('port', s.getsockname()[1], flush=True); time.sleep(600)",
+  ]).then((bad) => until('it is seen', async () => /port/.test(await output(bad)) && (await host.violations())[0]?.podUID === bad.uid))
 })

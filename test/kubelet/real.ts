@@ -45,8 +45,8 @@ export interface Machine {
   host: MachineHost
   logs: PodLogFiles
   /** Starts a pod of these files; it is ended after the test. */
-  run(command: string[], files?: Record<string, string>, changes?: Partial<PlacedPod>): Promise<PlacedPod & { pid: number }>
-  output(pod: PlacedPod): Promise<string>
+  run: (command: string[], files?: Record<string, string>, changes?: Partial<PlacedPod>) => Promise<PlacedPod & { pid: number }>
+  output: (pod: PlacedPod) => Promise<string>
 }
 
 export function machine(t: TestContext, shell: Record<string, string | undefined> = process.env): Machine {
@@ -75,7 +75,13 @@ export function machine(t: TestContext, shell: Record<string, string | undefined
   }
 }
 
-export async function planned(host: MachineHost, uid: string, directory: string, command: string[], changes: Partial<PlacedPod> = {}): Promise<PlacedPod> {
+export async function planned(
+  host: MachineHost,
+  uid: string,
+  directory: string,
+  command: string[],
+  changes: Partial<PlacedPod> = {},
+): Promise<PlacedPod> {
   return {
     uid,
     namespace: 'default',
@@ -118,7 +124,8 @@ export function realAddresses(): string[] {
   )
 }
 
-export function dial(host: string, port: number): Promise<'reached' | string> {
+/** 'reached', or why not. */
+export function dial(host: string, port: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: 2_000 })
     const end = (how: string): void => {

@@ -21,12 +21,18 @@ test('IPv6 addresses are read word by word, mapped ones as IPv4', () => {
     line('00000000000000000000000001000000:1F90', '0A', '2') +
     line('0000000000000000FFFF00000201017F:1F90', '0A', '3') +
     line('000080FE00000000FF00FC000100FEFF:1F90', '0A', '4')
-  assert.deepEqual(parseSockets(table, 'tcp6').map(({ address }) => address), ['0:0:0:0:0:0:0:0', '0:0:0:0:0:0:0:1', '127.1.1.2', 'fe80:0:0:0:fc:ff:fffe:1'])
+  assert.deepEqual(
+    parseSockets(table, 'tcp6').map(({ address }) => address),
+    ['0:0:0:0:0:0:0:0', '0:0:0:0:0:0:0:1', '127.1.1.2', 'fe80:0:0:0:fc:ff:fffe:1'],
+  )
 })
 
 test('UDP sockets that are connected to one peer take from nobody else', () => {
   const table = HEADER + line('00000000:14E9', '07', '1') + line('0200000A:C001', '01', '2')
-  assert.deepEqual(parseSockets(table, 'udp').map(({ inode }) => inode), ['1'])
+  assert.deepEqual(
+    parseSockets(table, 'udp').map(({ inode }) => inode),
+    ['1'],
+  )
 })
 
 test('an empty or foreign table says nothing', () => {
@@ -36,6 +42,7 @@ test('an empty or foreign table says nothing', () => {
 
 test('a session may listen on its own address and on the loopback that is no other session’s', () => {
   for (const address of ['127.7.7.7', '127.0.0.1', '127.0.0.53', '0:0:0:0:0:0:0:1']) assert.ok(isOwnLoopback(address, '127.7.7.7'), address)
-  for (const address of ['127.7.7.8', '0.0.0.0', '0:0:0:0:0:0:0:0', '10.0.0.2', 'fe80:0:0:0:0:0:0:1']) assert.ok(!isOwnLoopback(address, '127.7.7.7'), address)
+  for (const address of ['127.7.7.8', '0.0.0.0', '0:0:0:0:0:0:0:0', '10.0.0.2', 'fe80:0:0:0:0:0:0:1'])
+    assert.ok(!isOwnLoopback(address, '127.7.7.7'), address)
   assert.ok(isWildcard('0.0.0.0') && isWildcard('0:0:0:0:0:0:0:0') && !isWildcard('127.0.0.1'))
 })

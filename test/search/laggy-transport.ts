@@ -5,7 +5,7 @@ import type { Transport, WatchEvent, WatchRequest } from '../../src/kube/transpo
 /** Request and answer each take a moment; now and then a watch is far behind. All drawn from the seed. */
 export function laggyTransport(inner: Transport, clock: Clock, random: Random): Transport {
   const moment = (): Promise<void> => sleep(clock, 0.1 + random.fraction() * 4)
-  const lag = (): Promise<void> => sleep(clock, random.fraction() < 0.05 ? random.fraction() * 1_500 : random.fraction() * 8)
+  const lag = (): Promise<void> => sleep(clock, random.fraction() < 0.1 ? random.fraction() * 4_000 : random.fraction() * 8)
 
   async function* delayed(request: WatchRequest): AsyncGenerator<WatchEvent> {
     await moment()

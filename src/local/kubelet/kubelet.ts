@@ -11,8 +11,10 @@ import type { Transport } from '../../kube/transport.ts'
 import { WorkQueue } from '../../kube/workqueue.ts'
 import { registerNode } from './node.ts'
 import type { ProcessHost } from './process-host.ts'
-import { Works, reconcilePod, writeStatus, type KubeletTools } from './reconcile.ts'
+import { reconcilePod, writeStatus, type KubeletTools } from './reconcile.ts'
+import { within } from './within.ts'
 import { endOfPod } from './work.ts'
+import { Works } from './works.ts'
 
 /** How often sockets are looked at: it bounds how long an agent that evades the shim can be reached. Agents mostly listen at start. */
 const LISTENER_CHECK_MS = { young: 100, later: 500 }
@@ -125,10 +127,10 @@ export class ProcessKubelet {
     const { works } = this.#tools
     const uids = works.live().map(([uid]) => uid)
     await Promise.all(uids.map((uid) => host.signal(uid, 'SIGTERM')))
-    await Promise.race([Promise.all(uids.map((uid) => host.exited(uid))), sleep(clock, SHUTDOWN_GRACE_MS)])
+    await within(clock, SHUTDOWN_GRACE_MS, Promise.all(uids.map((uid) => host.exited(uid))))
     await Promise.allSettled(uids.map((uid) => host.signal(uid, 'SIGKILL')))
     await Promise.allSettled(uids.map((uid) => host.cleanup(uid)))
-    await Promise.race([Promise.allSettled(uids.map((uid) => this.#writeShutDown(uid))), sleep(clock, SHUTDOWN_STATUS_MS)])
+    await within(clock, SHUTDOWN_STATUS_MS, Promise.allSettled(uids.map((uid) => this.#writeShutDown(uid))))
   }
 
   /** Best effort: the next start finds out by itself. */
@@ -137,7 +139,12 @@ export class ProcessKubelet {
     const pod = this.#pods.by('uid', uid)[0]
     const work = works.get(uid)
     if (!pod || !work || !('startTimeMs' in work)) return
-    const end = endOfPod('NodeShutdown', 'the installation was stopped; the next call opens a new pod', work.startTimeMs, this.#env.clock.now())
+    const end = endOfPod(
+      'NodeShutdown',
+      'the installation was stopped; the next call opens a new pod',
+      work.startTimeMs,
+      this.#env.clock.now(),
+    )
     works.set(uid, { step: 'ended', end })
     await writeStatus(pod, this.#tools)
   }

@@ -16,7 +16,16 @@ export async function registerNode({ client, env, node }: KubeletTools): Promise
   const metadata = { name: node.name, labels: { 'kubernetes.io/hostname': node.name } }
   const status = {
     addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
-    conditions: [{ type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'pods run as processes', lastTransitionTime: now, lastHeartbeatTime: now }],
+    conditions: [
+      {
+        type: 'Ready',
+        status: 'True',
+        reason: 'KubeletReady',
+        message: 'pods run as processes',
+        lastTransitionTime: now,
+        lastHeartbeatTime: now,
+      },
+    ],
     nodeInfo: { kubeletVersion: 'carrel-process-kubelet' },
   }
   try {

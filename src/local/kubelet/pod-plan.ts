@@ -14,14 +14,18 @@ export function planOf(pod: Pod, installation: { workingDirectory: string; regio
   const directory = pod.metadata.annotations?.[CODE_DIRECTORY_ANNOTATION]
   if (container === undefined) return refuse('NoAgentContainer', `the pod has no container named ${AGENT_CONTAINER}`)
   if (!directory) {
-    return refuse('NoCode', 'this installation runs sessions as processes and has no code for this pod: set spec.artifact.code of its AgentRuntime')
+    return refuse(
+      'NoCode',
+      'this installation runs sessions as processes and has no code for this pod: set spec.artifact.code of its AgentRuntime',
+    )
   }
   const command = [...(container.command ?? []), ...(container.args ?? [])]
   if (command.length === 0) return refuse('NoCommand', 'the pod names no command: set spec.artifact.code.command of its AgentRuntime')
 
   const environment: Record<string, string> = {}
   for (const { name, value, valueFrom } of container.env ?? []) {
-    if (valueFrom) return refuse('CreateContainerConfigError', `environment ${name}: valueFrom is not supported by this installation; give a value`)
+    if (valueFrom)
+      return refuse('CreateContainerConfigError', `environment ${name}: valueFrom is not supported by this installation; give a value`)
     environment[name] = value ?? ''
   }
   return {

@@ -53,7 +53,8 @@ function endedStatus(pod: Pod, end: End, nowMs: number): PodStatus {
 /** A pod that lost its container by a restart had one: its status must not claim that it runs. */
 function terminatedContainer(pod: Pod, end: End): Pick<PodStatus, 'containerStatuses'> {
   const held = pod.status?.containerStatuses?.find(({ name }) => name === AGENT_CONTAINER)
-  const container = end.container ?? (held ? { exitCode: 137, reason: end.reason ?? 'Error', ...(end.message ? { message: end.message } : {}) } : undefined)
+  const container =
+    end.container ?? (held ? { exitCode: 137, reason: end.reason ?? 'Error', ...(end.message ? { message: end.message } : {}) } : undefined)
   if (container === undefined) return {}
   const { exitCode, signal, reason, message, startedAtMs } = { signal: undefined, startedAtMs: undefined, message: undefined, ...container }
   const startedAt = startedAtMs === undefined ? held?.state?.running?.startedAt : rfc3339Seconds(startedAtMs)
@@ -70,7 +71,16 @@ function terminatedContainer(pod: Pod, end: End): Pick<PodStatus, 'containerStat
 
 function containerOf(pod: Pod, now: { state: ContainerStatus['state']; ready: boolean }): ContainerStatus {
   const image = pod.spec?.containers.find(({ name }) => name === AGENT_CONTAINER)?.image ?? ''
-  return { name: AGENT_CONTAINER, image, imageID: '', restartCount: 0, started: now.ready, ready: now.ready, state: now.state, lastState: {} }
+  return {
+    name: AGENT_CONTAINER,
+    image,
+    imageID: '',
+    restartCount: 0,
+    started: now.ready,
+    ready: now.ready,
+    state: now.state,
+    lastState: {},
+  }
 }
 
 function hostFields(startTimeMs: number): Pick<PodStatus, 'hostIP' | 'hostIPs' | 'startTime'> {

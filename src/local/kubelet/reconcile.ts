@@ -9,8 +9,9 @@ import { PODS, pathOf } from '../../kube/resource.ts'
 import type { Transport } from '../../kube/transport.ts'
 import { planOf } from './pod-plan.ts'
 import { statusOf } from './pod-status.ts'
-import type { Exit, PodPlan, ProcessHost, Violation } from './process-host.ts'
+import type { PodPlan, ProcessHost, Violation } from './process-host.ts'
 import { endOf, endOfPod, endOfStart, type End, type EndCause, type Ending, type Running, type Work } from './work.ts'
+import type { Works } from './works.ts'
 
 export interface KubeletTools {
   env: Env & { kubernetes: Transport; host: ProcessHost }
@@ -20,39 +21,6 @@ export interface KubeletTools {
   works: Works
   /** The pod's UID is looked at again. */
   wake(podUID: string): void
-}
-
-/** What this kubelet is doing, by pod UID. It is memory only: after a restart the API and the machine say what was. */
-export class Works {
-  readonly #works = new Map<string, Work>()
-  readonly #written = new Map<string, string>()
-  readonly exits = new Map<string, Exit>()
-  readonly violations = new Map<string, Violation>()
-
-  get(uid: string): Work | undefined {
-    return this.#works.get(uid)
-  }
-
-  set(uid: string, work: Work): void {
-    this.#works.set(uid, work)
-  }
-
-  /** Of pods with a process. */
-  live(): [uid: string, work: Running | Ending][] {
-    return [...this.#works].filter((entry): entry is [string, Running | Ending] => entry[1].step === 'running' || entry[1].step === 'ending')
-  }
-
-  isWritten(uid: string, status: string): boolean {
-    return this.#written.get(uid) === status
-  }
-
-  wrote(uid: string, status: string): void {
-    this.#written.set(uid, status)
-  }
-
-  drop(uid: string): void {
-    for (const map of [this.#works, this.#written, this.exits, this.violations]) map.delete(uid)
-  }
 }
 
 /**
@@ -81,7 +49,12 @@ export async function reconcilePod(uid: string, pod: Pod | undefined, tools: Kub
 /** The kubelet is its own scheduler: there is one node. */
 async function bind(pod: Pod, { env, node }: KubeletTools): Promise<Outcome> {
   const { namespace, name, uid } = pod.metadata
-  const body = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target: { apiVersion: 'v1', kind: 'Node', name: node.name } }
+  const body = {
+    apiVersion: 'v1',
+    kind: 'Binding',
+    metadata: { name, namespace, uid },
+    target: { apiVersion: 'v1', kind: 'Node', name: node.name },
+  }
   const response = await env.kubernetes.request({ method: 'POST', path: pathOf(PODS, namespace, name, 'binding'), body })
   if (response.status < 300 || response.status === 404 || response.status === 409) return DONE
   throw ApiError.from(response, `bind pod ${name}`)
@@ -98,7 +71,11 @@ async function begin(pod: Pod, tools: KubeletTools): Promise<Outcome> {
   const ran = pod.status?.containerStatuses?.find(({ name }) => name === AGENT_CONTAINER)?.state?.running
   if (ran) {
     const startTimeMs = Date.parse(pod.status?.startTime ?? '') || nowMs
-    return finish(pod, endOfPod('KubeletRestarted', 'the installation was restarted; the next call opens a new pod', startTimeMs, nowMs), tools)
+    return finish(
+      pod,
+      endOfPod('KubeletRestarted', 'the installation was restarted; the next call opens a new pod', startTimeMs, nowMs),
+      tools,
+    )
   }
   if (pod.metadata.deletionTimestamp) return release(pod, tools)
 
@@ -127,7 +104,12 @@ async function start(pod: Pod, plan: PodPlan, startTimeMs: number, tools: Kubele
     works.exits.set(plan.uid, exit)
     tools.wake(plan.uid)
   })
-  events.record(pod, { type: 'Normal', reason: 'Started', note: `agent started as process ${started.pid} on ${placed.address}`, action: 'Start' })
+  events.record(pod, {
+    type: 'Normal',
+    reason: 'Started',
+    note: `agent started as process ${started.pid} on ${placed.address}`,
+    action: 'Start',
+  })
   await writeStatus(pod, tools)
   return again(0)
 }
@@ -135,7 +117,9 @@ async function start(pod: Pod, plan: PodPlan, startTimeMs: number, tools: Kubele
 /** Address and files; meanwhile the status says that it is being made. */
 async function place(pod: Pod, plan: PodPlan, tools: KubeletTools): Promise<{ address: string } | { failed: string; message: string }> {
   const { env } = tools
-  const announced = writeStatus(pod, tools).catch((error: unknown) => env.log.debug({ pod: plan.name, err: error }, 'status Pending was not written'))
+  const announced = writeStatus(pod, tools).catch((error: unknown) =>
+    env.log.debug({ pod: plan.name, err: error }, 'status Pending was not written'),
+  )
   try {
     const [address, prepared] = await Promise.all([env.host.nextAddress(), env.host.prepare(plan), announced])
     return 'failed' in prepared ? prepared : { address }
@@ -160,16 +144,21 @@ async function watchOver(pod: Pod, work: Running | Ending, tools: KubeletTools):
   if (cause && (work.step === 'running' || cause.why === 'ListensOffLoopback')) {
     const graceMs = cause.why === 'ListensOffLoopback' ? 0 : graceOf(pod, work)
     works.set(uid, { ...work, step: 'ending', cause, killAtMs: nowMs + graceMs })
-    events.record(pod, { type: cause.why === 'Deleted' ? 'Normal' : 'Warning', reason: cause.why === 'Deleted' ? 'Killing' : cause.why, note: noteOf(cause), action: 'Kill' })
+    events.record(pod, {
+      type: cause.why === 'Deleted' ? 'Normal' : 'Warning',
+      reason: cause.why === 'Deleted' ? 'Killing' : cause.why,
+      note: noteOf(cause),
+      action: 'Kill',
+    })
     if (graceMs > 0) await env.host.signal(uid, 'SIGTERM')
     return again(graceMs)
   }
   if (work.step === 'ending') {
     const killAtMs = Math.min(work.killAtMs, nowMs + graceOf(pod, work))
-    works.set(uid, { ...work, killAtMs })                                // a later delete may ask for less grace
+    works.set(uid, { ...work, killAtMs }) // a later delete may ask for less grace
     if (killAtMs > nowMs) return again(killAtMs - nowMs)
     await env.host.signal(uid, 'SIGKILL')
-    return DONE                                                          // its exit wakes us
+    return DONE // its exit wakes us
   }
   await writeStatus(pod, tools)
   return work.deadlineMs === undefined ? DONE : again(Math.max(0, work.deadlineMs - nowMs))
@@ -180,7 +169,7 @@ function causeOf(pod: Pod, work: Running | Ending, { env, works }: KubeletTools)
   if (violation) return work.step === 'ending' && work.cause.why === 'ListensOffLoopback' ? undefined : offLoopback(violation)
   if (pod.metadata.deletionTimestamp) return { why: 'Deleted' }
   if (work.deadlineMs !== undefined && env.clock.monotonic() >= work.deadlineMs) {
-    return { why: 'DeadlineExceeded', message: "the pod ran longer than its activeDeadlineSeconds" }
+    return { why: 'DeadlineExceeded', message: 'the pod ran longer than its activeDeadlineSeconds' }
   }
   return undefined
 }
@@ -247,7 +236,10 @@ export async function writeStatus(pod: Pod, { client, env, works }: KubeletTools
   const work = works.get(uid!)
   const status = work && statusOf(pod, work, env.clock.now())
   if (status === undefined) return
-  const fingerprint = JSON.stringify({ ...status, conditions: status.conditions?.map(({ type, status: value, reason }) => [type, value, reason]) })
+  const fingerprint = JSON.stringify({
+    ...status,
+    conditions: status.conditions?.map(({ type, status: value, reason }) => [type, value, reason]),
+  })
   if (works.isWritten(uid!, fingerprint)) return
   try {
     await client.mergePatch(PODS, namespace, name, { status }, { subresource: 'status', uid: uid! })

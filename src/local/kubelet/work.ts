@@ -39,10 +39,7 @@ export interface Released {
 }
 
 /** Why the kubelet ends a pod that would go on. */
-export type EndCause =
-  | { why: 'Deleted' }
-  | { why: 'DeadlineExceeded'; message: string }
-  | { why: 'ListensOffLoopback'; message: string }
+export type EndCause = { why: 'Deleted' } | { why: 'DeadlineExceeded'; message: string } | { why: 'ListensOffLoopback'; message: string }
 
 /** How it ended, as its status tells it. */
 export interface End {

@@ -42,7 +42,7 @@ export class IdleWatch {
       await this.#ping.look()                    // a HealthyBusy seen now holds the pod open
       if (this.#stopped) return
       const answer = await this.#env.activity.close(this.#pod.podUID, this.#pod.idleMs)
-      if (!answer.closed) return this.#schedule(Math.max(1, Math.ceil(answer.remainingMs)))
+      if (!answer.closed) return this.#schedule(answer.remainingMs)
       this.closed = true
       this.#changed()
     } catch (error) {

@@ -39,7 +39,9 @@ export function environmentOf(pod: PlacedPod, places: PodPlaces, { shell, home, 
   })
   const { PYTHONPATH: pythonPath, NODE_OPTIONS: nodeOptions } = pod.environment
   environment['PYTHONPATH'] = [join(places.shim, 'python'), ...(pythonPath ? [pythonPath] : [])].join(delimiter)
-  environment['NODE_OPTIONS'] = [`--require ${quoted(join(places.shim, 'node', 'bind.cjs'))}`, ...(nodeOptions ? [nodeOptions] : [])].join(' ')
+  environment['NODE_OPTIONS'] = [`--require ${quoted(join(places.shim, 'node', 'bind.cjs'))}`, ...(nodeOptions ? [nodeOptions] : [])].join(
+    ' ',
+  )
   environment[POD_UID_VARIABLE] = pod.uid
   environment[POD_HOME_VARIABLE] = home
   environment[POD_ADDRESS_VARIABLE] = pod.address

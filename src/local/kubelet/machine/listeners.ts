@@ -83,7 +83,7 @@ function ownersOf(sockets: readonly ListeningSocket[], pods: Map<string, number[
 }
 
 /** Inodes of the sockets that a process holds. */
-export function socketsOf(pid: number): string[] {
+function socketsOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => socketOf(`/proc/${pid}/fd/${fd}`))
   } catch {

@@ -8,6 +8,7 @@ import { AGENT_PORT } from '../../../crds/agent-session.ts'
 import { sleep } from '../../../env/clock.ts'
 import type { Env } from '../../../env/env.ts'
 import type { Exit, PlacedPod, PodPlan, Prepared, ProcessHost, StartFailure, Started, Violation } from '../process-host.ts'
+import { within } from '../within.ts'
 import { Addresses } from './addresses.ts'
 import { environmentOf } from './environment.ts'
 import { ListenerWatch, isTaken, listeningSockets } from './listeners.ts'
@@ -47,7 +48,8 @@ export class MachineHost implements ProcessHost {
     mkdirSync(podsDirectory(options.home), { recursive: true, mode: 0o700 })
     this.#env = env
     this.#home = realpathSync(options.home)
-    if (this.#home.includes(delimiter)) throw new Error(`the folder ${this.#home} has a "${delimiter}" in its path, which PYTHONPATH cannot hold: choose another with --home`)
+    if (this.#home.includes(delimiter))
+      throw new Error(`the folder ${this.#home} has a "${delimiter}" in its path, which PYTHONPATH cannot hold: choose another with --home`)
     this.#logs = options.logs
     this.#shell = options.shell
     this.#addresses = new Addresses(this.#home, env.random)
@@ -138,8 +140,10 @@ export class MachineHost implements ProcessHost {
   async #whenOver(child: ChildProcess, uid: string, log: LogWriter): Promise<Exit> {
     const closed = Promise.all([pump(child, 'stdout', log), pump(child, 'stderr', log)])
     const exit = await new Promise<Exit>((resolve) => child.once('exit', (code, signal) => resolve(exitOf(code, signal))))
-    await this.signal(uid, 'SIGKILL').catch((error: unknown) => this.#env.log.error({ podUID: uid, err: error }, 'an agent left processes behind'))
-    await Promise.race([closed, sleep(this.#env.clock, LAST_OUTPUT_MS)])
+    await this.signal(uid, 'SIGKILL').catch((error: unknown) =>
+      this.#env.log.error({ podUID: uid, err: error }, 'an agent left processes behind'),
+    )
+    await within(this.#env.clock, LAST_OUTPUT_MS, closed)
     child.stdout?.destroy()
     child.stderr?.destroy()
     await this.#logs.close(uid)
@@ -198,10 +202,16 @@ function failedStart(error: NodeJS.ErrnoException, pod: PlacedPod, path: string)
   const program = pod.command[0]!
   if (error.code === 'ENOENT') {
     const where = program.includes('/') ? 'in the code directory' : `in PATH (${path})`
-    return { failed: 'CommandNotFound', message: `the command "${program}" was not found ${where}; see spec.artifact.code.command (a script's interpreter must exist too)` }
+    return {
+      failed: 'CommandNotFound',
+      message: `the command "${program}" was not found ${where}; see spec.artifact.code.command (a script's interpreter must exist too)`,
+    }
   }
   if (error.code === 'EACCES') {
-    return { failed: 'CommandNotExecutable', message: `the command "${program}" may not be executed; chmod +x it, or name its interpreter in spec.artifact.code.command` }
+    return {
+      failed: 'CommandNotExecutable',
+      message: `the command "${program}" may not be executed; chmod +x it, or name its interpreter in spec.artifact.code.command`,
+    }
   }
   return { failed: 'StartError', message: `the command "${program}" could not be started: ${error.message}` }
 }

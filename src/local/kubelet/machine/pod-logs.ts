@@ -95,7 +95,10 @@ export class PodLogFiles {
   async #written(key: LogKey): Promise<LogLine[]> {
     const file = this.#fileOf(key)
     const texts = await Promise.all([`${file}.1`, file].map((path) => readFile(path, 'utf8').catch(() => '')))
-    return texts.join('').split('\n').flatMap((line) => parseLine(line) ?? [])
+    return texts
+      .join('')
+      .split('\n')
+      .flatMap((line) => parseLine(line) ?? [])
   }
 
   #fileOf({ namespace, name, uid }: LogKey): string {

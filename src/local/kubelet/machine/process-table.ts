@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { POD_HOME_VARIABLE, POD_UID_VARIABLE } from './environment.ts'
 import { podsDirectory } from './places.ts'
 
-export interface ProcessEntry {
+interface ProcessEntry {
   pid: number
   parentPid: number
   groupId: number
@@ -11,13 +11,13 @@ export interface ProcessEntry {
 }
 
 /** Live processes, without those that have ended and wait to be reaped. proc(5). */
-export function readProcesses(): ProcessEntry[] {
+function readProcesses(): ProcessEntry[] {
   const entries: ProcessEntry[] = []
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const stat = readText(`/proc/${name}/stat`)
     if (stat === undefined) continue
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')       // the name in parentheses may hold anything
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ') // the name in parentheses may hold anything
     const [state, parent, group, session] = fields
     if (state === 'Z' || state === 'X') continue
     entries.push({ pid: Number(name), parentPid: Number(parent), groupId: Number(group), sessionId: Number(session) })
@@ -37,7 +37,7 @@ export function processesByPod(home: string, leaders: ReadonlyMap<number, string
     const owner = leaders.get(entry.pid) ?? leaders.get(entry.sessionId) ?? leaders.get(entry.groupId) ?? markOf(entry.pid, home)
     if (owner !== undefined) owners.set(entry.pid, owner)
   }
-  for (let found = true; found; ) found = inherit(table, owners)
+  for (let found = true; found;) found = inherit(table, owners)
   const byPod = new Map<string, number[]>()
   for (const [pid, owner] of owners) byPod.set(owner, [...(byPod.get(owner) ?? []), pid])
   return byPod
@@ -48,7 +48,7 @@ function inherit(table: readonly ProcessEntry[], owners: Map<number, string>): b
   let found = false
   for (const { pid, parentPid, sessionId } of table) {
     if (owners.has(pid)) continue
-    const owner = owners.get(parentPid) ?? owners.get(sessionId)          // a session is named after the process that made it
+    const owner = owners.get(parentPid) ?? owners.get(sessionId) // a session is named after the process that made it
     if (owner === undefined) continue
     owners.set(pid, owner)
     found = true

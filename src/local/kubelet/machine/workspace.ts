@@ -82,7 +82,7 @@ function packageTypeOf(source: string): { type?: string } {
     const { type } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { type?: unknown }
     return typeof type === 'string' ? { type } : {}
   } catch {
-    return {}                                                           // Node itself will say what is wrong with it
+    return {} // Node itself will say what is wrong with it
   }
 }
 
