@@ -95,10 +95,8 @@ export class PodLogFiles {
   async #written(key: LogKey): Promise<LogLine[]> {
     const file = this.#fileOf(key)
     const texts = await Promise.all([`${file}.1`, file].map((path) => readFile(path, 'utf8').catch(() => '')))
-    return texts
-      .join('')
-      .split('\n')
-      .flatMap((line) => parseLine(line) ?? [])
+    const lines = texts.join('').split('\n').slice(0, -1) // what has no line feed yet is being written
+    return lines.flatMap((line) => parseLine(line) ?? [])
   }
 
   #fileOf({ namespace, name, uid }: LogKey): string {

@@ -1,0 +1,32 @@
+import { join } from 'node:path'
+import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
+
+const AGENTS = join(import.meta.dirname, '..', 'agents')
+
+export interface ManifestOptions {
+  agent?: 'probe'
+  command?: string[]
+  environment?: Record<string, string>
+  idleTimeoutSeconds?: number
+  maxLifetimeSeconds?: number
+  startTimeoutSeconds?: number
+  allowHeaders?: string[]
+}
+
+/** An AgentRuntime of a test agent, runnable as code and as a container. */
+export function runtimeManifest(name: string, options: ManifestOptions = {}): AgentRuntime {
+  const { agent = 'probe', command = ['node', 'agent.ts'], environment, idleTimeoutSeconds = 900, maxLifetimeSeconds = 28_800 } = options
+  return {
+    apiVersion: 'carrel.dev/v1alpha1',
+    kind: 'AgentRuntime',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      artifact: { code: { directory: join(AGENTS, agent), command }, container: { image: `carrel-test-${agent}:latest` } },
+      protocol: 'HTTP',
+      lifecycle: { idleTimeoutSeconds, maxLifetimeSeconds },
+      startTimeoutSeconds: options.startTimeoutSeconds ?? 45,
+      ...(environment ? { environment: Object.entries(environment).map(([key, value]) => ({ name: key, value })) } : {}),
+      ...(options.allowHeaders ? { requestHeaders: { allow: options.allowHeaders } } : {}),
+    },
+  }
+}
