@@ -16,6 +16,8 @@ export interface WatchOptions {
   /** Sent first, as ADDED. */
   initial: KubeObject[]
   bookmarks: boolean
+  /** A bookmark says where the initial objects end (`sendInitialEvents`, KEP-3157). */
+  marksInitialEnd: boolean
   timeoutMs: number | undefined
   signal: AbortSignal | undefined
   /** From the stored form to the served one. */
@@ -91,6 +93,7 @@ class Watcher implements AsyncIterable<WatchEvent> {
     this.#now = now
     this.#left = left
     this.#queue = options.initial.map((object) => ({ type: 'ADDED', object }))
+    if (options.marksInitialEnd) this.#queue.push(this.#bookmark({ 'k8s.io/initial-events-end': 'true' }))
     if (options.timeoutMs !== undefined) this.#timers.push(clock.after(options.timeoutMs, () => this.end()))
     if (options.bookmarks) this.#armBookmark()
     options.signal?.addEventListener('abort', this.#abort, { once: true })
@@ -134,6 +137,12 @@ class Watcher implements AsyncIterable<WatchEvent> {
     }
   }
 
+  #bookmark(annotations?: Record<string, string>): WatchEvent {
+    const { apiVersion, kind } = this.#options
+    const metadata = { name: '', resourceVersion: String(this.#now()), ...(annotations ? { annotations } : {}) }
+    return { type: 'BOOKMARK', object: { apiVersion, kind, metadata } }
+  }
+
   #push(event: WatchEvent): void {
     if (this.#ended) return
     this.#queue.push(event)
@@ -142,8 +151,7 @@ class Watcher implements AsyncIterable<WatchEvent> {
 
   #armBookmark(): void {
     const timer = this.#clock.after(BOOKMARK_MS, () => {
-      const { apiVersion, kind } = this.#options
-      this.#push({ type: 'BOOKMARK', object: { apiVersion, kind, metadata: { name: '', resourceVersion: String(this.#now()) } } })
+      this.#push(this.#bookmark())
       this.#timers.splice(this.#timers.indexOf(timer), 1)
       if (!this.#ended) this.#armBookmark()
     })

@@ -56,7 +56,8 @@ export class Reader {
       (everywhere || !kind.namespaced || object.metadata.namespace === namespace) && (name === undefined || object.metadata.name === name)
     const matches: Matcher = (object) => inScope(object) && selected(object)
     const asked = query.get('resourceVersion') ?? ''
-    const fromNow = asked === '' || asked === '0'
+    const sendsInitial = query.get('sendInitialEvents') === 'true'
+    const fromNow = asked === '' || asked === '0' || sendsInitial
     if (!fromNow && !/^\d+$/.test(asked)) throw badRequest(`Invalid value: "${asked}": resourceVersion must be a number`)
     const seconds = Number(query.get('timeoutSeconds') ?? 0)
     const watch = this.#history.watch({
@@ -65,6 +66,7 @@ export class Reader {
       after: fromNow ? this.#store.resourceVersion : Number(asked),
       initial: fromNow ? this.#store.list(kind.collection).filter(matches).map(kind.toServed) : [],
       bookmarks: query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1',
+      marksInitialEnd: sendsInitial,
       timeoutMs: seconds > 0 ? seconds * 1000 : undefined,
       signal,
       serve: kind.toServed,

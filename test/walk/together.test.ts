@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Installation } from '../kit/installation.ts'
+import { runtimeManifest } from '../kit/manifest.ts'
+import { newSessionId } from '../kit/raw-gateway.ts'
+
+const CALLS = 50
+
+test('50 first calls of one new id at once: one pod in the audit log, one boot file, one nonce in 50 answers', async (t) => {
+  const boots = mkdtempSync(join(tmpdir(), 'carrel-boots-'))
+  t.after(() => rmSync(boots, { recursive: true }))
+  const installation = await Installation.start(t)
+  const arn = await installation.apply(runtimeManifest('probe', { environment: { BOOT_DIR: boots } }))
+  const sessionId = newSessionId()
+  const answers = await Promise.all(Array.from({ length: CALLS }, () => installation.gateway.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })))
+  assert.equal(new Set(answers.map(({ boot }) => boot)).size, 1)
+  assert.deepEqual(readdirSync(boots), [answers[0]!.boot])
+  const podCreates = installation.audit().filter(({ verb, objectRef, responseStatus }) => verb === 'create' && objectRef?.resource === 'pods' && !objectRef.subresource && responseStatus.code === 201)
+  assert.equal(podCreates.length, 1)
+})
