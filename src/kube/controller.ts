@@ -51,6 +51,7 @@ export async function runController(
   }
 
   await Promise.all(Array.from({ length: workers }, work))
+  queue.stop()
 }
 
 /** Every change of the store enqueues its keys; what is there already is enqueued now. Answers the way to stop. */

@@ -78,6 +78,12 @@ export class WorkQueue {
     })
   }
 
+  /** Drops what waits for its time: nothing will take it any more, and a timer keeps a process alive. */
+  stop(): void {
+    for (const { timer } of this.#delayed.values()) timer.cancel()
+    this.#delayed.clear()
+  }
+
   done(key: string): void {
     this.#processing.delete(key)
     if (this.#dirty.has(key)) this.#offer(key)

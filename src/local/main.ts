@@ -36,7 +36,7 @@ stopOnSignals()
 await parts?.ready
 isReady = true
 
-const welcome: Welcome = { gatewayUrl: parts?.gatewayUrl ?? '(not here)', apiUrl: api.url, home: shortPath(home.root), arn: undefined }
+const welcome: Welcome = { gatewayUrl: parts?.gatewayUrl ?? `http://127.0.0.1:${settings.port}`, apiUrl: api.url, home: shortPath(home.root), arn: undefined }
 writeEnv()
 process.stdout.write(started(welcome))
 if (settings.hello && parts) {

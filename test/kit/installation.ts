@@ -72,14 +72,23 @@ export class Installation {
     const output: string[] = []
     child.stdout.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')))
     child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')))
+    try {
+      await Installation.#untilStarted(child, output)
+      return new Installation(options, home, child, output)
+    } catch (error) {
+      child.kill('SIGKILL')
+      throw error
+    }
+  }
+
+  static async #untilStarted(child: ChildProcess, output: string[]): Promise<void> {
     await eventually(
       () => {
         if (child.exitCode !== null) throw new Error(`it exited with ${child.exitCode}: ${output.join('')}`)
         return output.join('').includes('Ctrl-C stops everything')
       },
-      { withinMs: START_WITHIN_MS, because: `the installation starts; it said: ${output.join('')}` },
+      { withinMs: START_WITHIN_MS, because: 'the installation says that it has started' },
     )
-    return new Installation(options, home, child, output)
   }
 
   get output(): string {

@@ -1,0 +1,36 @@
+/** Adapter: the gateway as a process of its own. */
+import { activityOverTransport } from '../activity/over-transport.ts'
+import { readSettings } from '../env/settings.ts'
+import { systemClock, systemRandom } from '../env/system.ts'
+import { loadCluster } from '../kube/credentials.ts'
+import { httpTransport } from '../kube/http-transport.ts'
+import { openLog } from '../telemetry/log.ts'
+import { tcpDial } from './proxy/dial.ts'
+import { gatewaySettings } from './settings.ts'
+import { DEFAULT_SPOOL_LIMITS, startGateway } from './start.ts'
+
+const settings = readSettings({ name: 'carrel-gateway', description: "Carrel's gateway: authenticates calls and routes session ids to pods." }, gatewaySettings)
+const log = openLog({ name: 'gateway', level: settings.logLevel })
+const kubernetes = httpTransport(loadCluster({ kubeconfig: settings.kubeconfig }))
+const env = { clock: systemClock, random: systemRandom, log, kubernetes, activity: activityOverTransport(kubernetes), dial: tcpDial }
+const logReaders = new Set(settings.logReaders.split(',').filter((user) => user !== ''))
+
+const gateway = await startGateway(env, {
+  accountId: settings.accountId,
+  region: settings.region,
+  host: settings.host,
+  port: settings.port,
+  hosts: settings.hosts?.split(','),
+  spoolDirectory: settings.spoolDirectory,
+  spoolLimits: DEFAULT_SPOOL_LIMITS,
+  mayReadLogs: ({ subject }) => logReaders.has(subject),
+})
+log.info({ port: gateway.port }, 'gateway listens')
+await gateway.ready
+log.info({ port: gateway.port }, 'gateway ready')
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    void gateway.stop(settings.drainSeconds * 1000).then(() => kubernetes.close())
+  })
+}
