@@ -1,7 +1,7 @@
 import type { Timer } from '../../env/clock.ts'
 import type { OperatorEnv } from '../env.ts'
 import type { PingWatch } from './ping.ts'
-import type { Watched } from './vigil.ts'
+import type { Watched } from './watched.ts'
 
 /** When the activity store is out of reach: nothing is closed, and asked again soon. */
 const RETRY_MS = 1_000

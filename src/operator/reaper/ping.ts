@@ -1,6 +1,6 @@
 import type { Timer } from '../../env/clock.ts'
 import type { OperatorEnv, Ping } from '../env.ts'
-import type { Watched } from './vigil.ts'
+import type { Watched } from './watched.ts'
 
 /** Period of `GET /ping` of a started agent (contract 1.3). */
 const PERIOD_MS = 2_000

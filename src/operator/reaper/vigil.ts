@@ -1,19 +1,7 @@
 import type { OperatorEnv } from '../env.ts'
 import { IdleWatch } from './idle.ts'
 import { PingWatch } from './ping.ts'
-
-/** A live session's pod, as its reconcile sees it. */
-export interface Watched {
-  podUID: string
-  /** `namespace/name` of the session to wake when the verdict changes. */
-  sessionKey: string
-  /** Absent until kubelet has published it. */
-  address: string | undefined
-  port: number
-  /** Its agent has answered a ping before (the session is Running). */
-  started: boolean
-  idleMs: number
-}
+import type { Watched } from './watched.ts'
 
 export interface Verdict {
   /** A first good ping was seen. */
