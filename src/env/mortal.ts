@@ -37,7 +37,7 @@ export function mortal<E extends object>(env: E, observe?: (call: PortCall, sett
 
   function wrapCall(call: Callable, owner: object, name: string): Callable {
     return (...parameters) => {
-      if (!life.alive) return new Promise(() => {})
+      if (!life.alive) return nothing()
       observe?.({ port: name, arguments: parameters })
       const guarded = parameters.map((value) => (typeof value === 'function' ? ifAlive(value as Callable) : value))
       return wrapResult(Reflect.apply(call, owner, guarded))
@@ -82,6 +82,11 @@ export function mortal<E extends object>(env: E, observe?: (call: PortCall, sett
       return life.alive
     },
   }
+}
+
+/** What a dead process gets from a port: never an answer. It can be cancelled, as the timer that it may be taken for. */
+function nothing(): object {
+  return Object.assign(new Promise(() => {}), { cancel: () => {} })
 }
 
 function isPort(value: unknown): value is object {
