@@ -12,7 +12,9 @@ function nodeBinary() {
   const packaged = path.join(ROOT, 'node_modules', 'node-' + process.platform + '-' + process.arch, 'bin', 'node')
   if (existsSync(packaged)) return packaged
   console.error('carrel: Node ' + NEEDED + ' or later is needed; this is ' + process.version + '.')
-  console.error('Run `npm ci` without --omit=optional (it brings Node ' + NEEDED + ' for Linux as a package), or install it from https://nodejs.org.')
+  console.error(
+    'Run `npm ci` without --omit=optional (it brings Node ' + NEEDED + ' for Linux as a package), or install it from https://nodejs.org.',
+  )
   process.exit(1)
 }
 
@@ -32,6 +34,14 @@ exports.run = function run(entry) {
     })
   }
   ;['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(forward)
+  // A signal to npm alone ends npm and its shell, which passes nothing on: then nobody is left who could end us.
+  const parent = process.ppid
+  const watch = setInterval(function () {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    child.kill('SIGTERM')
+  }, 500)
+  watch.unref()
   child.on('error', function (error) {
     console.error('carrel: ' + binary + ' could not be started: ' + error.message)
     process.exit(1)

@@ -1,47 +1,20 @@
 /** The rules of the house that no kept linter knows: layers, ambient time, chance and I/O, length of files. */
 import { readFileSync, readdirSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
-import { parseSync, Visitor } from 'oxc-parser'
+import { dirname, join } from 'node:path'
+import { parseSync } from 'oxc-parser'
+import { cryptoFault, globalFault, isAdapter, memberFault, moduleFault, type Node } from './house/ambient.ts'
+import { layerFault } from './house/layers.ts'
 
 const LONGEST_FILE_LINES = 400
 
-/** Folder of src/ → folders that it may import from, beside itself. `!` before a name forbids it in a folder that may import all. */
-const LAYERS: Record<string, readonly string[]> = {
-  env: [],
-  telemetry: [],
-  sessions: [],
-  crds: ['sessions', 'kube'],
-  kube: ['env'],
-  activity: ['env', 'kube'],
-  operator: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
-  gateway: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
-  local: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
-  metering: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
-  cli: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
-}
-/** The one place that puts a local installation together. */
-const WIRING = /^local\/(main\.ts|start\/)/
-/** crds takes types of Kubernetes objects from kube, no code. */
-const TYPES_ONLY: Record<string, RegExp> = { crds: /^kube\// }
-
-const AMBIENT_GLOBALS = new Set(['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'performance', 'WebSocket'])
-const AMBIENT_MODULES = /^(node:)?(fs|fs\/promises|net|http|https|http2|tls|dgram|dns|child_process|os|worker_threads|cluster|timers|timers\/promises|perf_hooks|readline)$|^undici$|^fastify$|^commander$|^pino$/
-const AMBIENT_CRYPTO = new Set(['randomBytes', 'randomUUID', 'randomInt', 'randomFillSync', 'getRandomValues', 'generateKeyPairSync'])
-
-interface Finding {
+export interface Finding {
   file: string
   line: number
-  rule: 'layers' | 'env' | 'length'
+  rule: 'layers' | 'env' | 'length' | 'syntax'
   message: string
 }
 
-interface Node {
-  type: string
-  start: number
-  [field: string]: unknown
-}
-
-/** Findings of all TypeScript below `<root>/src`. */
+/** Findings in all TypeScript below `<root>/src`. */
 export function lintHouse(root: string): Finding[] {
   const source = join(root, 'src')
   return readdirSync(source, { recursive: true, encoding: 'utf8' })
@@ -53,59 +26,88 @@ export function lintHouse(root: string): Finding[] {
 function lintFile(source: string, file: string): Finding[] {
   const text = readFileSync(join(source, file), 'utf8')
   const findings: Finding[] = []
-  const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length
-  const add = (rule: Finding['rule'], start: number, message: string): void => void findings.push({ file: `src/${file}`, line: lineAt(start), rule, message })
-
+  const add = (rule: Finding['rule'], start: number, message: string | undefined): void => {
+    if (message) findings.push({ file: `src/${file}`, line: text.slice(0, start).split('\n').length, rule, message })
+  }
   const lines = text.split('\n').length
   if (lines > LONGEST_FILE_LINES) add('length', 0, `${lines} lines; split it before ${LONGEST_FILE_LINES}`)
+  const { program, errors } = parseSync(file, text)
+  if (errors.length > 0) add('syntax', 0, errors[0]!.message)
 
-  const isAdapter = file.startsWith('env/') || /^\s*(\/\*\*|\/\/)[\s*]*Adapter:/.test(text)
-  const { program } = parseSync(file, text)
-  const onImport = (node: Node): void => {
-    const specifier = (node['source'] as { value?: string } | null)?.value
-    if (specifier === undefined) return
-    const typeOnly = node['importKind'] === 'type' || node['exportKind'] === 'type'
-    checkLayer(source, file, specifier, typeOnly, (message) => add('layers', node.start, message))
-    if (!isAdapter && !typeOnly && AMBIENT_MODULES.test(specifier)) add('env', node.start, `${specifier} is I/O: take a port of the Env, or say Adapter: in the head comment`)
-    if (isAdapter || !/^(node:)?crypto$/.test(specifier)) return
-    for (const named of (node['specifiers'] as Node[]) ?? []) {
-      const name = (named['imported'] as { name?: string } | undefined)?.name
-      if (name && AMBIENT_CRYPTO.has(name)) add('env', named.start, `${name} is chance: use env.random`)
+  const isFree = isAdapter(file, text)
+  const declared = declaredNames(program as unknown as Node)
+  walk(program as unknown as Node, undefined, (node, parent) => {
+    const loaded = importOf(node)
+    if (loaded) {
+      add('layers', node.start, layerFault(source, file, loaded.specifier, loaded.typeOnly))
+      if (!isFree && !loaded.typeOnly) add('env', node.start, moduleFault(loaded.specifier))
+      if (!isFree && loaded.specifier === 'node:crypto') for (const name of loaded.names) add('env', node.start, cryptoFault(name))
     }
-  }
-  new Visitor({
-    ImportDeclaration: (node) => onImport(node as unknown as Node),
-    ExportNamedDeclaration: (node) => onImport(node as unknown as Node),
-    ExportAllDeclaration: (node) => onImport(node as unknown as Node),
-    CallExpression: (node) => {
-      const { callee } = node as unknown as { callee: Node }
-      if (!isAdapter && callee.type === 'Identifier' && AMBIENT_GLOBALS.has(callee['name'] as string)) add('env', node.start, `${callee['name'] as string} is ambient: use a port of the Env`)
-    },
-    NewExpression: (node) => {
-      const { callee, arguments: given } = node as unknown as { callee: Node; arguments: unknown[] }
-      if (!isAdapter && callee.type === 'Identifier' && callee['name'] === 'Date' && given.length === 0) add('env', node.start, 'new Date() reads the clock: use env.clock')
-    },
-    MemberExpression: (node) => {
-      const { object, property } = node as unknown as { object: Node; property: Node }
-      const name = `${object['name'] as string}.${property['name'] as string}`
-      const ambient = ['Date.now', 'Math.random', 'performance.now', 'process.env', 'process.hrtime', 'crypto.randomUUID', 'crypto.getRandomValues', 'AbortSignal.timeout']
-      if (!isAdapter && object.type === 'Identifier' && ambient.includes(name)) add('env', node.start, `${name} is ambient: use a port of the Env`)
-    },
-  }).visit(program)
+    if (isFree || parent === undefined) return
+    if (node.type === 'MemberExpression' && !node['computed'])
+      add('env', node.start, memberFault(nameOf(node['object']) ?? '', nameOf(node['property']) ?? ''))
+    if (node.type === 'Identifier' && isValue(node, parent) && !declared.has(node['name'] as string))
+      add('env', node.start, globalFault(node['name'] as string, parent))
+  })
   return findings
 }
 
-function checkLayer(source: string, file: string, specifier: string, typeOnly: boolean, complain: (message: string) => void): void {
-  const from = file.split('/')[0]!
-  if (from === 'gateway' && specifier === '@kubernetes/client-node') return complain('the gateway never imports @kubernetes/client-node (0.5 s and 80 MB at start)')
-  if (!specifier.startsWith('.')) return
-  const target = relative(source, resolve(source, dirname(file), specifier))
-  const to = target.split('/')[0]!
-  if (to === from || WIRING.test(file)) return
-  const allowed = LAYERS[from]
-  if (allowed === undefined) return complain(`src/${from} has no layer: add it to the table in scripts/lint-house.ts`)
-  if (!allowed.includes(to)) return complain(`${from} must not import ${to}`)
-  if (!typeOnly && TYPES_ONLY[from]?.test(target)) complain(`${from} takes types from ${target}, no code: import type`)
+/** What the node loads, if it loads: `names` are the values taken, undefined for all of the module. */
+function importOf(node: Node): { specifier: string; typeOnly: boolean; names: (string | undefined)[] } | undefined {
+  const specifier = (node['source'] as { value?: unknown } | null | undefined)?.value
+  if (typeof specifier !== 'string') return undefined
+  const typeOnly = node['importKind'] === 'type' || node['exportKind'] === 'type' || node.type === 'TSImportType'
+  if (node.type === 'ExportAllDeclaration' || node.type === 'ImportExpression') return { specifier, typeOnly, names: [undefined] }
+  const values = ((node['specifiers'] as Node[] | undefined) ?? []).filter((one) => one['importKind'] !== 'type' && !typeOnly)
+  return {
+    specifier,
+    typeOnly,
+    names: values.map((one) => nameOf(one['imported'] ?? one['local'])).map((name, index) => (isNamed(values[index]!) ? name : undefined)),
+  }
+}
+
+const isNamed = ({ type }: Node): boolean => type === 'ImportSpecifier' || type === 'ExportSpecifier'
+
+function nameOf(node: unknown): string | undefined {
+  return (node as { name?: string } | undefined)?.name
+}
+
+/** Whether an identifier reads a variable, and is no name of a member, a key, a label or a type. */
+function isValue(node: Node, parent: Node): boolean {
+  if (parent.type === 'MemberExpression') return parent['object'] === node || parent['computed'] === true
+  if (parent['key'] === node) return parent['computed'] === true || parent['shorthand'] === true
+  if (/^(Import|ExportSpecifier|ExportNamespace|Labeled|Break|Continue|MetaProperty)/.test(parent.type)) return false
+  return !parent.type.startsWith('TS') || /^TS(NonNull|As|Satisfies)Expression$/.test(parent.type)
+}
+
+/** Names that the file itself declares anywhere: they are not the globals of the same name. */
+function declaredNames(program: Node): Set<string> {
+  const names = new Set<string>()
+  const declare = (pattern: unknown): void => {
+    const node = pattern as Node | null
+    if (!node) return
+    if (node.type === 'Identifier') names.add(node['name'] as string)
+    else if (node.type === 'AssignmentPattern') declare(node['left'])
+    else if (node.type === 'RestElement') declare(node['argument'])
+    else if (node.type === 'ArrayPattern') (node['elements'] as unknown[]).forEach(declare)
+    else if (node.type === 'ObjectPattern') (node['properties'] as Node[]).forEach((property) => declare(property['value'] ?? property))
+  }
+  walk(program, undefined, (node) => {
+    if (node.type === 'VariableDeclarator' || node.type === 'FunctionDeclaration' || node.type === 'ClassDeclaration') declare(node['id'])
+    if (Array.isArray(node['params'])) node['params'].forEach(declare)
+    if (node.type.endsWith('Specifier') && node.type.startsWith('Import')) declare(node['local'])
+    if (node.type === 'CatchClause') declare(node['param'])
+  })
+  return names
+}
+
+function walk(node: Node, parent: Node | undefined, visit: (node: Node, parent: Node | undefined) => void): void {
+  visit(node, parent)
+  for (const value of Object.values(node)) {
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (typeof (child as Node | null)?.type === 'string') walk(child as Node, node, visit)
+    }
+  }
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -1,33 +1,50 @@
-/** `npm test`: the fast checks, what the tests need, then every test. `npm test -- walk` runs the test files whose path has "walk". */
+/**
+ * `npm test`: the fast checks, what the tests need, then every test. `npm test -- walk 'test/kube/*.test.ts'` runs the
+ * files whose path has the word or matches the pattern, without the checks.
+ */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, join, matchesGlob } from 'node:path'
 import { prepareRings } from './rings/prepare.ts'
 import { runChecks } from './verify.ts'
 
 const ROOT = dirname(import.meta.dirname)
+/** The longest test drives two installations through an npm install. */
+const TEST_TIMEOUT_MS = 600_000
+/** Whole installations run in many of them, so more at once is slower on a small machine. */
+const CONCURRENCY = 2
+
 const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const withChecks = !process.argv.includes('--no-checks') && words.length === 0
 
-console.log('carrel: checks')
-const checksPassed = !withChecks || runChecks()
-console.log('carrel: what the tests need')
-const rings = prepareRings()
-
 const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.test.ts') && (words.length === 0 || words.some((word) => file.includes(word))))
-  .toSorted()
   .map((file) => join('test', file))
+  .filter(
+    (file) => file.endsWith('.test.ts') && (words.length === 0 || words.some((word) => file.includes(word) || matchesGlob(file, word))),
+  )
+  .toSorted()
 if (files.length === 0) {
   console.error(`no test file has ${words.join(' or ')} in its path`)
   process.exit(1)
 }
+
+if (withChecks) console.log('carrel: checks')
+const checksPassed = !withChecks || runChecks()
+console.log('carrel: what the tests need')
+const rings = prepareRings()
+
 console.log(`carrel: ${files.length} test files`)
-const path = `${join(ROOT, 'node_modules', '.bin')}${delimiter}${dirname(process.execPath)}${delimiter}${process.env['PATH']}`
-const tests = spawnSync(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=600000', ...files], {
-  cwd: ROOT,
-  stdio: 'inherit',
-  env: { ...process.env, ...rings, PATH: path },
-})
+const tests = spawnSync(
+  process.execPath,
+  ['--test', '--test-reporter=spec', `--test-concurrency=${CONCURRENCY}`, `--test-timeout=${TEST_TIMEOUT_MS}`, ...files],
+  { cwd: ROOT, stdio: 'inherit', env: { ...ownEnvironment(), ...rings } },
+)
 if (!checksPassed) console.error('carrel: the tests are above; the checks before them FAILED (see the top)')
 process.exit(checksPassed ? (tests.status ?? 1) : 1)
+
+/** The shell's, but settings of an installation that it may hold, and with Node 24 and the packages' commands first. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !/^CARREL_(?!TEST_|CACHE)/.test(name))
+  const path = [dirname(process.execPath), join(ROOT, 'node_modules', '.bin'), process.env['PATH']].join(delimiter)
+  return { ...Object.fromEntries(kept), PATH: path }
+}

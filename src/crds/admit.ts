@@ -1,58 +1,79 @@
 import type { KubeObject } from '../kube/objects.ts'
-import type { Kind, Rule } from './define-kind.ts'
-import { nameMessage, schemaOf } from './manifest.ts'
+import { checkValue, duplicateCauses, type Cause } from './check-value.ts'
+import type { Kind } from './define-kind.ts'
+import { schemaOf } from './manifest.ts'
 import { applyDefaults, pruneUnknown } from './prune.ts'
-import { checkValue, type Cause } from './check-value.ts'
+import { ruleCauses } from './rules.ts'
 import type { StructuralSchema } from './structural-schema.ts'
 
 export interface Admission {
   object: KubeObject
   /** What it was, on an update. */
   old?: KubeObject
+  /** The server has put the status into the old object already: of the rest nothing can have changed. */
   subresource?: 'status'
+  /** What unknown fields get: Strict refuses them, Warn prunes with a warning, Ignore prunes. */
   fieldValidation: 'Strict' | 'Warn' | 'Ignore'
 }
 
-export type Admitted = { object: KubeObject; warnings: string[] } | { refused: { causes: Cause[] } }
+export type Admitted = { object: KubeObject; warnings: string[] } | { refused: Refused }
 
-const schemas = new WeakMap<Kind, StructuralSchema>()
+export interface Refused {
+  causes: Cause[]
+  /** Set when the object could not even be read, which is a 400 with this message; otherwise it is a 422 with the causes. */
+  unreadable?: string
+}
+
+type WithStatus = KubeObject & { status?: unknown }
+
+/** Causes that keep the API server from looking at rules. */
+const BLOCKING = new Set<Cause['reason']>([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+])
+const RULES_NOT_CHECKED: Cause = {
+  reason: 'FieldValueInvalid',
+  field: '<nil>',
+  message:
+    'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+}
 
 /**
- * What an API server does with an object of one of Carrel's kinds before it stores it: unknown fields are refused (Strict)
- * or pruned, defaults filled in, and everything checked by the CRD's own schema and the twins of its CEL rules.
+ * What an API server does with an object of one of Carrel's kinds before it stores it: unknown fields are refused or
+ * pruned, defaults filled in, and all checked by the CRD's own schema and the twins of its CEL rules. Beyond names that
+ * the kind restricts, metadata is the server's matter. The messages are those of the real server.
  */
-export function admit(kind: Kind, { object, old, fieldValidation }: Admission): Admitted {
-  const schema = schemas.get(kind) ?? schemaOf(kind)
-  schemas.set(kind, schema)
+export function admit(kind: Kind, { object, old, subresource, fieldValidation }: Admission): Admitted {
+  const schema = schemaOf(kind)
   const { value, unknown } = pruneUnknown(schema, object)
-  if (unknown.length > 0 && fieldValidation === 'Strict') {
-    return { refused: { causes: unknown.map((field) => ({ reason: 'FieldValueInvalid', field, message: `unknown field "${field}"` })) } }
-  }
+  const complaints = unknown.map((field) => `unknown field "${field}"`)
+  if (unknown.length > 0 && fieldValidation === 'Strict') return { refused: strictly(kind, unknown, complaints) }
+
   const filled = applyDefaults(schema, value) as KubeObject
-  const causes = checkValue(schema, filled, '')
-  if (causes.length === 0) causes.push(...nameCauses(kind, filled), ...kind.rules.flatMap((rule) => ruleCauses(rule, filled, old)))
+  const before = old && (applyDefaults(schema, old) as KubeObject)
+  const causes = subresource === 'status' ? statusCauses(schema, filled, before) : checkValue(schema, filled, '', before)
+  if (!before || duplicateCauses(schema, before, '').length === 0) causes.push(...duplicateCauses(schema, filled, ''))
+  if (causes.some(({ reason }) => BLOCKING.has(reason))) causes.push(RULES_NOT_CHECKED)
+  else causes.push(...ruleCauses(kind.rules, filled, before))
+
   if (causes.length > 0) return { refused: { causes } }
-  const warnings = fieldValidation === 'Ignore' ? [] : unknown.map((field) => `unknown field "${field}"`)
-  return { object: filled, warnings }
+  return { object: filled, warnings: fieldValidation === 'Warn' ? complaints : [] }
 }
 
-function nameCauses({ nameRule }: Kind, { metadata: { name } }: KubeObject): Cause[] {
-  if (!nameRule || (name.length <= nameRule.maxLength && new RegExp(nameRule.pattern).test(name))) return []
-  return [{ reason: 'FieldValueInvalid', field: 'metadata.name', message: `Invalid value: ${JSON.stringify(name)}: ${nameMessage(nameRule)}` }]
+function strictly({ kind, version }: Kind, unknown: string[], complaints: string[]): Refused {
+  const causes = unknown.map((field, index): Cause => ({ reason: 'FieldValueInvalid', field, message: complaints[index]! }))
+  return {
+    causes,
+    unreadable: `${kind} in version "${version}" cannot be handled as a ${kind}: strict decoding error: ${complaints.join(', ')}`,
+  }
 }
 
-/** A rule is skipped where its value is absent; one about oldSelf also where there was none. */
-function ruleCauses(rule: Rule, object: KubeObject, old: KubeObject | undefined): Cause[] {
-  const self = valueAt(object, rule.path)
-  if (self === undefined) return []
-  const before = old === undefined ? undefined : valueAt(old, rule.path)
-  const holds = rule.holds?.(self as never) ?? true
-  const holdsOnUpdate = before === undefined || (rule.holdsOnUpdate?.(self as never, before as never) ?? true)
-  if (holds && holdsOnUpdate) return []
-  const shown = typeof self === 'object' ? 'object' : JSON.stringify(self)
-  return [{ reason: 'FieldValueInvalid', field: rule.path + (rule.fieldPath ?? ''), message: `Invalid value: ${shown}: ${rule.message}` }]
-}
-
-function valueAt(object: unknown, path: string): unknown {
-  return path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], object)
+/** The real server's messages name these fields from the status on, its causes in full. */
+function statusCauses(schema: StructuralSchema, object: WithStatus, old: WithStatus | undefined): Cause[] {
+  if (object.status === undefined) return []
+  const causes = checkValue(schema.properties!['status']!, object.status, '', old?.status)
+  return causes.map((cause) => ({ ...cause, field: cause.field === '<nil>' || cause.field === '' ? 'status' : `status.${cause.field}` }))
 }

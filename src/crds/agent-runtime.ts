@@ -37,7 +37,11 @@ const specSchema = z.object({
   environment: z
     .array(
       z.object({
-        name: z.string().min(1).max(100).regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+        name: z
+          .string()
+          .min(1)
+          .max(100)
+          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
         value: z.string().max(5000),
       }),
     )
@@ -48,7 +52,12 @@ const specSchema = z.object({
   requestHeaders: z
     .object({
       allow: z
-        .array(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,255}$/).max(256))
+        .array(
+          z
+            .string()
+            .regex(/^[A-Za-z][A-Za-z0-9_-]{0,255}$/)
+            .max(256),
+        )
         .min(1)
         .max(20)
         .describe('Request headers that reach the agent (contract 1.2). Hop-by-hop, cookie and platform headers never do.'),
@@ -86,6 +95,7 @@ const statusSchema = z.object({
   endpoints: z
     .array(z.object({ name: z.string().max(48), version: z.int().min(1) }))
     .max(10)
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
     .optional(),
   conditions: conditions.optional(),
 })
@@ -118,7 +128,7 @@ export const AGENT_RUNTIMES = defineKind<AgentRuntime>({
       path: 'spec.lifecycle',
       cel: 'self.idleTimeoutSeconds <= self.maxLifetimeSeconds',
       holds: (lifecycle: AgentRuntimeSpec['lifecycle']) => lifecycle.idleTimeoutSeconds <= lifecycle.maxLifetimeSeconds,
-      message: 'idleTimeoutSeconds must not be above maxLifetimeSeconds',
+      message: 'idleTimeoutSeconds (by default 900) must not be above maxLifetimeSeconds (by default 28800)',
       fieldPath: '.idleTimeoutSeconds',
     },
   ],

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { KubeObject } from '../kube/objects.ts'
 import { END_REASONS } from '../sessions/end-reason.ts'
+import { mayReopen } from '../sessions/state.ts'
 import { conditions } from './conditions.ts'
 import { defineKind } from './define-kind.ts'
 
@@ -63,6 +65,14 @@ export const AGENT_CONTAINER = 'agent'
 /** Contract 1.1, protocol HTTP. */
 export const AGENT_PORT = 8080
 
+/** Parts of rules of `status`. */
+const NEXT_INCARNATION = '(has(self.incarnation) && has(oldSelf.incarnation) && self.incarnation > oldSelf.incarnation)'
+const ENDED = "(has(self.phase) && self.phase == 'Terminated')"
+
+function isNextIncarnation(now: AgentSessionStatus, before: AgentSessionStatus): boolean {
+  return now.incarnation !== undefined && before.incarnation !== undefined && now.incarnation > before.incarnation
+}
+
 const immutable = { cel: 'self == oldSelf', message: 'the identity of a session never changes' }
 
 export const AGENT_SESSIONS = defineKind<AgentSession>({
@@ -70,19 +80,32 @@ export const AGENT_SESSIONS = defineKind<AgentSession>({
   plural: 'agentsessions',
   singular: 'agentsession',
   shortNames: ['ags'],
-  description: "One session id of one owner on one runtime. Written by gateway and operator; people read it.",
+  description: 'One session id of one owner on one runtime. Written by gateway and operator; people read it.',
   spec: specSchema,
   status: statusSchema,
   rules: [
-    { path: 'spec.runtimeRef', ...immutable, holdsOnUpdate: sameJson },
-    { path: 'spec.endpoint', ...immutable, holdsOnUpdate: sameJson },
-    { path: 'spec.sessionId', ...immutable, holdsOnUpdate: sameJson },
-    { path: 'spec.owner', ...immutable, holdsOnUpdate: sameJson },
+    { path: 'spec.runtimeRef', ...immutable, holdsOnUpdate: isDeepStrictEqual },
+    { path: 'spec.endpoint', ...immutable, holdsOnUpdate: isDeepStrictEqual },
+    { path: 'spec.sessionId', ...immutable, holdsOnUpdate: isDeepStrictEqual },
+    { path: 'spec.owner', ...immutable, holdsOnUpdate: isDeepStrictEqual },
     {
-      path: 'spec.incarnation',
-      cel: 'self == oldSelf || self == oldSelf + 1',
-      holdsOnUpdate: (now: number, before: number) => now === before || now === before + 1,
-      message: 'incarnation is raised by one at a time',
+      path: '',
+      cel: [
+        'self.spec.incarnation == oldSelf.spec.incarnation || (self.spec.incarnation == oldSelf.spec.incarnation + 1',
+        "has(oldSelf.status) && has(oldSelf.status.phase) && oldSelf.status.phase == 'Terminated'",
+        'has(oldSelf.status.incarnation) && oldSelf.status.incarnation == oldSelf.spec.incarnation)',
+      ].join(' && '),
+      holdsOnUpdate: (now: AgentSession, before: AgentSession) =>
+        now.spec.incarnation === before.spec.incarnation || (now.spec.incarnation === before.spec.incarnation + 1 && mayReopen(before)),
+      message: 'incarnation is raised by one, and only while the status is Terminated at it',
+      fieldPath: '.spec.incarnation',
+    },
+    {
+      path: '',
+      cel: '!has(oldSelf.status) || has(self.status)',
+      holdsOnUpdate: (now: AgentSession, before: AgentSession) => before.status === undefined || now.status !== undefined,
+      message: 'a status is never taken away: what it named once would be forgotten',
+      fieldPath: '.status',
     },
     {
       path: 'spec.stopThrough',
@@ -92,13 +115,37 @@ export const AGENT_SESSIONS = defineKind<AgentSession>({
     },
     {
       path: 'status',
-      cel: '!has(oldSelf.podUID) || !has(self.podUID) || self.podUID == oldSelf.podUID || self.incarnation > oldSelf.incarnation',
+      cel: '!has(oldSelf.incarnation) || (has(self.incarnation) && self.incarnation >= oldSelf.incarnation)',
+      holdsOnUpdate: (now: AgentSessionStatus, before: AgentSessionStatus) =>
+        before.incarnation === undefined || (now.incarnation !== undefined && now.incarnation >= before.incarnation),
+      message: 'a status never speaks of an earlier incarnation again',
+      fieldPath: '.incarnation',
+    },
+    {
+      path: 'status',
+      cel: `!has(oldSelf.podUID) || ${NEXT_INCARNATION} || (has(self.podUID) ? self.podUID == oldSelf.podUID : ${ENDED})`,
       holdsOnUpdate: (now: AgentSessionStatus, before: AgentSessionStatus) =>
         before.podUID === undefined ||
-        now.podUID === undefined ||
-        now.podUID === before.podUID ||
-        (now.incarnation ?? 0) > (before.incarnation ?? 0),
+        isNextIncarnation(now, before) ||
+        (now.podUID === undefined ? now.phase === 'Terminated' : now.podUID === before.podUID),
       message: 'podUID is set once per incarnation',
+      fieldPath: '.podUID',
+    },
+    {
+      path: 'status',
+      cel: [
+        "!has(oldSelf.phase) || !(oldSelf.phase in ['Terminating', 'Terminated'])",
+        NEXT_INCARNATION,
+        ENDED,
+        "(oldSelf.phase == 'Terminating' && has(self.phase) && self.phase == 'Terminating')",
+      ].join(' || '),
+      holdsOnUpdate: (now: AgentSessionStatus, before: AgentSessionStatus) =>
+        (before.phase !== 'Terminating' && before.phase !== 'Terminated') ||
+        isNextIncarnation(now, before) ||
+        now.phase === 'Terminated' ||
+        (before.phase === 'Terminating' && now.phase === 'Terminating'),
+      message: 'an incarnation that ends never comes back; the next one may be opened',
+      fieldPath: '.phase',
     },
   ],
   columns: [
@@ -112,7 +159,3 @@ export const AGENT_SESSIONS = defineKind<AgentSession>({
     { name: 'Session', type: 'string', jsonPath: '.spec.sessionId', priority: 1 },
   ],
 })
-
-function sameJson(now: unknown, before: unknown): boolean {
-  return JSON.stringify(now) === JSON.stringify(before)
-}

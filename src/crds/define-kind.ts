@@ -6,7 +6,7 @@ export const VERSION = 'v1alpha1'
 
 /** A rule of the kind: CEL for the real API server, and its TypeScript twin for the embedded one (tested side by side). */
 export interface Rule {
-  /** Dotted path of the value that `self` is: `spec.lifecycle`. The rule is skipped where the value is absent. */
+  /** Dotted path of the value that `self` is: `spec.lifecycle`, or '' for the object. The rule is skipped where the value is absent. */
   path: string
   cel: string
   message: string

@@ -1,36 +1,32 @@
 import type { KubeObject } from '../kube/objects.ts'
-import type { KindDefinition, Kind } from './define-kind.ts'
-import { structuralSchema, withRules, type StructuralSchema } from './structural-schema.ts'
+import type { Kind } from './define-kind.ts'
+import { withRules } from './rules.ts'
+import { structuralSchema, type StructuralSchema } from './structural-schema.ts'
+
+const schemas = new WeakMap<Kind, StructuralSchema>()
 
 /** The whole object's schema, rules and all: the one truth that the CRD shows and the embedded API server enforces. */
-export function schemaOf(kind: KindDefinition): StructuralSchema {
-  const root: StructuralSchema = {
+export function schemaOf(kind: Kind): StructuralSchema {
+  const schema = schemas.get(kind) ?? withRules(rootSchema(kind), kind.rules)
+  schemas.set(kind, schema)
+  return schema
+}
+
+function rootSchema({ description, nameRule, spec, status }: Kind): StructuralSchema {
+  // Of metadata a schema may restrict the name alone, and no rule can name a field that is not declared here.
+  const metadata: StructuralSchema = { type: 'object', ...(nameRule ? { properties: { name: { type: 'string', ...nameRule } } } : {}) }
+  return {
+    description,
     type: 'object',
-    description: kind.description,
     required: ['spec'],
     properties: {
       apiVersion: { type: 'string' },
       kind: { type: 'string' },
-      metadata: { type: 'object' },
-      spec: structuralSchema(kind.spec, 'spec'),
-      status: structuralSchema(kind.status, 'status'),
+      metadata,
+      spec: structuralSchema(spec, 'spec'),
+      status: structuralSchema(status, 'status'),
     },
   }
-  const schema = withRules(root, kind.rules)
-  if (kind.nameRule) schema['x-kubernetes-validations'] = nameRules(kind.nameRule)
-  return schema
-}
-
-/** `metadata.name` is all that a root rule may read of metadata. */
-function nameRules({ pattern, maxLength }: { pattern: string; maxLength: number }): { rule: string; message: string; fieldPath: string }[] {
-  return [
-    { rule: `self.metadata.name.matches('${pattern}')`, message: nameMessage({ pattern, maxLength }), fieldPath: '.metadata.name' },
-    { rule: `size(self.metadata.name) <= ${maxLength}`, message: nameMessage({ pattern, maxLength }), fieldPath: '.metadata.name' },
-  ]
-}
-
-export function nameMessage({ pattern, maxLength }: { pattern: string; maxLength: number }): string {
-  return `a name has at most ${maxLength} characters and matches ${pattern}`
 }
 
 /** The CustomResourceDefinition of a kind. */
@@ -41,7 +37,14 @@ export function manifestOf(kind: Kind): KubeObject & { spec: object } {
     metadata: { name: `${kind.plural}.${kind.group}` },
     spec: {
       group: kind.group,
-      names: { kind: kind.kind, listKind: `${kind.kind}List`, plural: kind.plural, singular: kind.singular, shortNames: kind.shortNames, categories: ['carrel'] },
+      names: {
+        kind: kind.kind,
+        listKind: `${kind.kind}List`,
+        plural: kind.plural,
+        singular: kind.singular,
+        shortNames: kind.shortNames,
+        categories: ['carrel'],
+      },
       scope: 'Namespaced',
       versions: [
         {

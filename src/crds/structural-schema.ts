@@ -1,21 +1,28 @@
+/**
+ * zod → the structural schema of a CustomResourceDefinition. What the API server would refuse, drop or read otherwise than
+ * zod does throws here, when the schema is built, with the path and what to write instead. The API server itself stays the
+ * judge of the cost of CEL rules; bounds on every string, list and map keep that finite.
+ */
 import { z } from 'zod'
-import type { Rule } from './define-kind.ts'
+import { checkValue } from './check-value.ts'
+import { pruneUnknown } from './prune.ts'
 
-/** What a CustomResourceDefinition may say of a value: the structural subset of OpenAPI 3.0. */
+/** What a CustomResourceDefinition may say of a value: the part of the structural subset of OpenAPI 3.0 that Carrel uses. */
 export interface StructuralSchema {
-  type: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean'
   description?: string
+  type: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean'
   format?: string
   default?: unknown
-  nullable?: boolean
-  enum?: unknown[]
+  enum?: string[]
   pattern?: string
+  /** Code points. */
   minLength?: number
   maxLength?: number
   minimum?: number
   maximum?: number
   minItems?: number
   maxItems?: number
+  maxProperties?: number
   required?: string[]
   properties?: Record<string, StructuralSchema>
   additionalProperties?: StructuralSchema
@@ -27,56 +34,123 @@ export interface StructuralSchema {
 
 type JsonSchema = Record<string, unknown>
 
-/** All that may stand in a schema; anything else means that zod said something which the API server would refuse. */
-const KEPT = new Set([
-  'type', 'description', 'format', 'default', 'nullable', 'enum', 'pattern', 'minLength', 'maxLength', 'minimum', 'maximum', 'minItems', 'maxItems',
-  'required', 'properties', 'additionalProperties', 'items', 'x-kubernetes-list-type', 'x-kubernetes-list-map-keys',
-])
-/** The API server compiles patterns with RE2, which has neither look-around nor back-references. */
-const NOT_RE2 = /\(\?[=!<]|\\[1-9]/
+/** All that may stand in a schema, in the order in which it is written down. */
+const KEYWORDS = [
+  'description',
+  'type',
+  'format',
+  'default',
+  'enum',
+  'pattern',
+  'minLength',
+  'maxLength',
+  'minimum',
+  'maximum',
+  'minItems',
+  'maxItems',
+  'maxProperties',
+  'required',
+  'properties',
+  'additionalProperties',
+  'items',
+  'x-kubernetes-list-type',
+  'x-kubernetes-list-map-keys',
+] as const
 
-/**
- * The structural schema of a zod schema. Throws, with the path, on whatever the API server would reject or silently read
- * otherwise: unions, references, look-ahead patterns, objects without a type, values without bounds for CEL.
- */
+/** zod types whose meaning survives; all others lose it silently, or have none in a CRD. */
+const TYPES = new Set(['string', 'number', 'boolean', 'enum', 'object', 'array', 'record', 'optional', 'default'])
+/** Formats that the API server knows and reads as zod does (`duration`, for one, it reads as Go's). */
+const FORMATS = new Set(['date-time', 'int32', 'int64'])
+/** The API server compiles patterns with RE2, which has neither look-around nor back-references. */
+const NOT_RE2 = /\(\?(?:[=!]|<[=!])|\\[1-9]/
+const INT32_MAX = 2 ** 31 - 1
+
+/** Throws for whatever a structural schema cannot say; `path` is where the schema will stand. */
 export function structuralSchema(schema: z.ZodType, path: string): StructuralSchema {
-  return converted(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'throw' }) as JsonSchema, path)
+  const override = ({ zodSchema, path: inner }: { zodSchema: unknown; path: (string | number)[] }): void =>
+    refuseLossy(zodSchema, [path, ...inner.filter((key) => key !== 'properties')].join('.'))
+  return converted(z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any', override }) as JsonSchema, path)
 }
 
-function converted(given: JsonSchema, path: string): StructuralSchema {
-  const schema: JsonSchema = { ...given }
-  delete schema['~standard']
-  for (const key of Object.keys(schema)) if (!KEPT.has(key)) throw new Error(`${path}: ${key} cannot be said in a structural schema`)
-  if (schema['additionalProperties'] === false) delete schema['additionalProperties']
-  if (typeof schema['type'] !== 'string') throw new Error(`${path}: a structural schema needs a type`)
-  if (typeof schema['pattern'] === 'string' && NOT_RE2.test(schema['pattern'])) throw new Error(`${path}: the pattern ${schema['pattern']} is not RE2`)
-  if (schema['type'] === 'integer') integerBounds(schema)
-  if (isSchema(schema['items'])) schema['items'] = converted(schema['items'], `${path}[]`)
-  if (isSchema(schema['properties'])) {
-    schema['properties'] = Object.fromEntries(Object.entries(schema['properties']).map(([key, value]) => [key, converted(value as JsonSchema, `${path}.${key}`)]))
+/** JSON Schema would drop these without a word. */
+function refuseLossy(schema: unknown, path: string): void {
+  const { type, checks = [], keyType } = (schema as LossyView)._zod.def
+  if (!TYPES.has(type)) fail(path, `z.${type} has no structural schema: write one object of optional fields and CEL rules`)
+  if (checks.some(({ _zod }) => _zod.def.check === 'custom')) fail(path, 'refine() would be lost: write a CEL rule with its twin')
+  if (checks.some(({ _zod }) => _zod.def.check === 'overwrite'))
+    fail(path, 'the API server changes no values: leave trim() and the like out')
+  if (keyType && keyType._zod.def.type !== 'string') fail(path, 'a record by enum requires every key: write an object')
+}
+
+interface LossyView {
+  _zod: { def: { type: string; checks?: { _zod: { def: { check: string } } }[]; keyType?: LossyView } }
+}
+
+function converted(said: JsonSchema, path: string): StructuralSchema {
+  const { '~standard': _standard, ...given } = said
+  if (given['additionalProperties'] === false) delete given['additionalProperties']
+  if (given['type'] === 'integer') boundInteger(given)
+  refuseUnknownKeywords(given, path)
+  const { properties, items, additionalProperties } = given as {
+    properties?: Record<string, JsonSchema>
+    items?: JsonSchema
+    additionalProperties?: JsonSchema
   }
-  return schema as unknown as StructuralSchema
+  if (properties)
+    given['properties'] = Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, converted(value, `${path}.${key}`)]))
+  if (items) given['items'] = converted(items, `${path}[]`)
+  if (additionalProperties) given['additionalProperties'] = converted(additionalProperties, `${path}.*`)
+  const schema = Object.fromEntries(
+    KEYWORDS.filter((key) => given[key] !== undefined).map((key) => [key, given[key]]),
+  ) as unknown as StructuralSchema
+  refuseUnbounded(schema, path)
+  refuseListKeys(schema, path)
+  refuseDefault(schema, path)
+  return schema
 }
 
 /** zod writes the safe integers as bounds; what is meant is a format. */
-function integerBounds(schema: JsonSchema): void {
+function boundInteger(schema: JsonSchema): void {
   if (schema['minimum'] === Number.MIN_SAFE_INTEGER) delete schema['minimum']
   if (schema['maximum'] === Number.MAX_SAFE_INTEGER) delete schema['maximum']
-  schema['format'] = Number(schema['maximum'] ?? Number.MAX_SAFE_INTEGER) < 2 ** 31 ? 'int32' : 'int64'
+  schema['format'] = Number(schema['maximum'] ?? Infinity) <= INT32_MAX ? 'int32' : 'int64'
 }
 
-function isSchema(value: unknown): value is JsonSchema {
-  return typeof value === 'object' && value !== null
+function refuseUnknownKeywords(schema: JsonSchema, path: string): void {
+  const unknown = Object.keys(schema).find((key) => !(KEYWORDS as readonly string[]).includes(key))
+  if (unknown === 'definitions') fail(path, 'references cannot be said: leave meta({ id }) and recursion out')
+  if (unknown !== undefined) fail(path, `${unknown} cannot be said in a structural schema`)
+  const { type, format, pattern } = schema as { type?: string; format?: string; pattern?: string }
+  if (typeof type !== 'string') fail(path, 'a structural schema needs a type')
+  if (format !== undefined && !FORMATS.has(format))
+    fail(path, `the API server does not know or reads otherwise the format ${format}: write a pattern`)
+  if (pattern !== undefined && NOT_RE2.test(pattern))
+    fail(path, `the pattern ${pattern} is not RE2: do without look-around and back-references`)
+  if (schema['properties'] && schema['additionalProperties']) fail(path, 'properties and additionalProperties exclude each other')
 }
 
-/** Puts each rule where its `self` is. Throws for a path that does not exist. */
-export function withRules(root: StructuralSchema, rules: readonly Rule[]): StructuralSchema {
-  const copy = structuredClone(root)
-  for (const { path, cel, message, fieldPath } of rules) {
-    const target = path.split('.').reduce<StructuralSchema | undefined>((schema, key) => schema?.properties?.[key], copy)
-    if (target === undefined) throw new Error(`a rule names ${path}, which the schema does not have`)
-    const validation = { rule: cel, message, ...(fieldPath ? { fieldPath } : {}) }
-    target['x-kubernetes-validations'] = [...(target['x-kubernetes-validations'] ?? []), validation]
+/** Without bounds the API server takes the worst case, and refuses the CRD for what its rules could cost. */
+function refuseUnbounded({ type, properties, maxLength, maxItems, maxProperties, enum: values }: StructuralSchema, path: string): void {
+  if (type === 'string' && maxLength === undefined && values === undefined) fail(path, 'a string needs max()')
+  if (type === 'array' && maxItems === undefined) fail(path, 'an array needs max()')
+  if (type === 'object' && properties === undefined && maxProperties === undefined) fail(path, 'a record needs meta({ maxProperties })')
+}
+
+/** An item is found by its keys, so each must be there. */
+function refuseListKeys(schema: StructuralSchema, path: string): void {
+  for (const key of schema['x-kubernetes-list-map-keys'] ?? []) {
+    if (!schema.items?.required?.includes(key)) fail(path, `the list's key ${key} must be a required field of its items`)
   }
-  return copy
+}
+
+/** The API server refuses a CRD whose defaults do not fit its own schema. */
+function refuseDefault(schema: StructuralSchema, path: string): void {
+  if (schema.default === undefined) return
+  const { value, unknown } = pruneUnknown(schema, schema.default, path)
+  const problem = unknown[0] ?? checkValue(schema, value, path)[0]?.message
+  if (problem !== undefined) fail(path, `its default does not fit: ${problem}`)
+}
+
+function fail(path: string, why: string): never {
+  throw new Error(`${path}: ${why}`)
 }

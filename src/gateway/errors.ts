@@ -49,7 +49,8 @@ export const agentFailed = (message: string, cause?: unknown): GatewayError => n
 /** What goes on the wire, body as JSON. */
 export function wireForm(error: GatewayError, requestId: string): { headers: Record<string, string>; body: string } {
   const { field, retryAfterMs, allow } = error.extras
-  const validationDetails = field === undefined ? {} : { reason: 'FieldValidationFailed', fieldList: [{ name: field, message: error.message }] }
+  const validationDetails =
+    field === undefined ? {} : { reason: 'FieldValidationFailed', fieldList: [{ name: field, message: error.message }] }
   return {
     headers: {
       'content-type': 'application/json',
@@ -57,7 +58,9 @@ export function wireForm(error: GatewayError, requestId: string): { headers: Rec
       'x-amzn-requestid': requestId,
       ...SAFE_HEADERS,
       ...(allow === undefined ? {} : { allow }),
-      ...(retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)), 'x-amz-retry-after': String(retryAfterMs) }),
+      ...(retryAfterMs === undefined
+        ? {}
+        : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)), 'x-amz-retry-after': String(retryAfterMs) }),
     },
     body: JSON.stringify({ __type: error.type, message: error.message, ...validationDetails }),
   }

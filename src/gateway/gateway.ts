@@ -1,21 +1,24 @@
 /** Adapter: the gateway's HTTP face, on Fastify. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { fastify, type FastifyInstance } from 'fastify'
+import type { Socket } from 'node:net'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { sleep } from '../env/clock.ts'
+import type { Env } from '../env/env.ts'
 import { uuid } from '../env/random.ts'
 import type { ArnScope } from '../sessions/runtime-id.ts'
 import type { AccessKeys } from './auth/access-keys.ts'
 import { readClaim, verify } from './auth/sigv4.ts'
-import type { GatewayEnv } from './env.ts'
-import { GatewayError, SAFE_HEADERS, notFound, validation } from './errors.ts'
-import { refuse } from './http/answer.ts'
+import { GatewayError, SAFE_HEADERS, notFound } from './errors.ts'
+import { refuse, refuseRaw } from './http/answer.ts'
 import { Headers, SESSION_HEADER, checkOrigin, sessionIdOf } from './http/headers-in.ts'
 import { parseTarget, splitOnce, type RuntimeReference } from './http/target.ts'
+import { unreadable, type ParserError } from './http/unreadable.ts'
 import { invoke } from './invoke.ts'
 import type { Pools } from './proxy/pools.ts'
 import { SpoolQuota, type SpoolLimits } from './proxy/quota.ts'
-import { receive, refuseTooLarge, type Body } from './proxy/spool.ts'
+import { DEFAULT_PATIENCE, receive, refuseTooLarge, type Patience } from './proxy/receive.ts'
 import type { Caller, RuntimeTarget, Sessions } from './session-port.ts'
+import { stop } from './stop.ts'
 
 export interface GatewayOptions extends ArnScope {
   host: string
@@ -25,8 +28,23 @@ export interface GatewayOptions extends ArnScope {
   hosts: readonly string[] | undefined
   spoolDirectory: string
   spoolLimits: SpoolLimits
+  /** For slow senders. */
+  patience?: Patience
   /** Whether callers see the log lines of an agent that failed; a right of its own once there are rights. */
   mayReadLogs(owner: Caller['owner']): boolean
+}
+
+/** What one line of the access log tells; no secret, and no query. */
+interface Entry {
+  requestId: string
+  method: string | undefined
+  path: string
+  runtimeId?: string
+  endpoint?: string
+  user?: string
+  sessionId?: string
+  bytesIn?: number
+  bytesOut?: number
 }
 
 const POLL_MS = 50
@@ -34,7 +52,7 @@ const HEADERS_TIMEOUT_MS = 20_000
 
 /** Serves AgentCore's data plane: authenticates each call, routes it by its session id, and streams both ways. */
 export class Gateway {
-  readonly #env: GatewayEnv
+  readonly #env: Env
   readonly #options: GatewayOptions
   readonly #sessions: Sessions
   readonly #keys: AccessKeys
@@ -47,7 +65,7 @@ export class Gateway {
   #isDraining = false
   #open = 0
 
-  constructor(env: GatewayEnv, options: GatewayOptions, sessions: Sessions, keys: AccessKeys, pools: Pools) {
+  constructor(env: Env, options: GatewayOptions, sessions: Sessions, keys: AccessKeys, pools: Pools) {
     this.#env = env
     this.#options = options
     this.#sessions = sessions
@@ -61,20 +79,22 @@ export class Gateway {
       requestTimeout: 0,
       keepAliveTimeout: 72_000,
       forceCloseConnections: 'idle',
+      return503OnClosing: false,
+      clientErrorHandler: (error, socket) => this.#refuseUnreadable(error as unknown as ParserError, socket),
       http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 32 * 1024, requireHostHeader: false },
     })
     this.#server.removeAllContentTypeParsers()
     this.#server.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    this.#server.route({
-      method: this.#server.supportedMethods,
-      url: '/',
-      handler: (request, reply) => {
-        reply.hijack()
-        void this.#serve(request.raw, reply.raw)
-      },
-    })
+    const handler = (request: FastifyRequest, reply: FastifyReply): void => {
+      reply.hijack()
+      void this.#serve(request.raw, reply.raw)
+    }
+    this.#server.route({ method: this.#server.supportedMethods, url: '/', handler })
+    this.#server.setNotFoundHandler(handler)
     // Who cannot be served is told so before it sends a body; `receive` says 100 Continue.
-    this.#server.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#server.server.emit('request', request, response))
+    this.#server.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      this.#server.server.emit('request', request, response),
+    )
     void sessions.synced.then(() => (this.#isReady = true))
   }
 
@@ -107,10 +127,11 @@ export class Gateway {
     const requestId = uuid(this.#env.random)
     const startedAtMs = this.#env.clock.monotonic()
     const rawTarget = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/'
-    const entry = { requestId, method: request.method, path: splitOnce(rawTarget, '?')[0].slice(0, 512) }
+    const entry: Entry = { requestId, method: request.method, path: splitOnce(rawTarget, '?')[0].slice(0, 512) }
     this.#open += 1
     try {
-      await this.#answer(request, response, rawTarget, requestId)
+      await this.#answer(request, response, rawTarget, entry)
+      await sent(response)
     } catch (error) {
       refuse(request, response, this.#refusalOf(error, requestId), requestId)
     } finally {
@@ -120,13 +141,20 @@ export class Gateway {
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, rawTarget: string, requestId: string): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse, rawTarget: string, entry: Entry): Promise<void> {
     const headers = new Headers(request.rawHeaders)
     checkOrigin(headers, this.#hosts)
     const target = parseTarget(request.method ?? '', rawTarget, this.#options)
     if (target.kind === 'health') return this.#health(target.probe, response)
+    const { requestId } = entry
+    entry.runtimeId = target.runtimeId
+    entry.endpoint = target.endpoint
     if (this.#isDraining || !this.#isReady) {
-      throw new GatewayError('ThrottlingException', this.#isDraining ? 'this gateway is stopping: please retry' : 'this gateway is starting: please retry', { retryAfterMs: 1_000 })
+      throw new GatewayError(
+        'ThrottlingException',
+        this.#isDraining ? 'this gateway is stopping: please retry' : 'this gateway is starting: please retry',
+        { retryAfterMs: 1_000 },
+      )
     }
     const [rawPath, rawQuery] = splitOnce(rawTarget, '?')
     const claim = readClaim(headers, rawQuery, this.#keys, this.#options, this.#env.clock.now())
@@ -134,19 +162,34 @@ export class Gateway {
     const sessionId = sessionIdOf(headers)
     if (headers.one('expect')?.toLowerCase() === '100-continue') response.writeContinue()
 
-    const body = await receive(request, {
-      directory: this.#options.spoolDirectory,
-      quota: this.#quota,
-      accessKeyId: claim.key.accessKeyId,
-      address: request.socket.remoteAddress ?? '',
-    })
+    const address = request.socket.remoteAddress ?? ''
+    const spooling = { directory: this.#options.spoolDirectory, quota: this.#quota, accessKeyId: claim.key.accessKeyId, address }
+    const body = await receive(request, spooling, this.#options.patience ?? DEFAULT_PATIENCE)
+    entry.bytesIn = body.bytes
     try {
       const owner = verify(claim, { method: request.method!, rawPath, rawQuery, headers, bodySha256: body.sha256 }, this.#options)
+      entry.user = owner.subject
       const caller = { owner, mayReadLogs: this.#options.mayReadLogs(owner) }
       const runtime = this.#findRuntime(target)
-      if (target.operation === 'StopRuntimeSession') return await this.#stop(runtime, caller, sessionId, body, response, requestId)
+      if (target.operation === 'StopRuntimeSession') {
+        const stopped = await stop(runtime, caller, sessionId, body, this.#sessions)
+        response.writeHead(200, {
+          ...SAFE_HEADERS,
+          'content-type': 'application/json',
+          [SESSION_HEADER]: stopped,
+          'x-amzn-requestid': requestId,
+        })
+        return void response.end('{}')
+      }
       const id = sessionId ?? uuid(this.#env.random)
-      await invoke({ target: runtime, caller, sessionId: id, requestId, headers, body, response }, this.#sessions, this.#pools, this.#ending.signal)
+      entry.sessionId = id
+      const { bytes } = await invoke(
+        { target: runtime, caller, sessionId: id, requestId, headers, body, response },
+        this.#sessions,
+        this.#pools,
+        this.#ending.signal,
+      )
+      entry.bytesOut = bytes
     } finally {
       await body.discard()
     }
@@ -159,18 +202,18 @@ export class Gateway {
     return found
   }
 
-  async #stop(target: RuntimeTarget, caller: Caller, sessionId: string | undefined, body: Body, response: ServerResponse, requestId: string): Promise<void> {
-    if (sessionId === undefined) throw validation('runtimeSessionId', `name the session to stop in the header ${SESSION_HEADER}`)
-    const stopped = await this.#sessions.stop(target, caller, sessionId, await clientTokenOf(body))
-    if (stopped === 'unknown') throw notFound(`there is no live session ${sessionId} of yours on ${target.runtimeId}`)
-    response.writeHead(200, { ...SAFE_HEADERS, 'content-type': 'application/json', [SESSION_HEADER]: sessionId, 'x-amzn-requestid': requestId })
-    response.end('{}')
-  }
-
   #health(probe: 'healthz' | 'readyz', response: ServerResponse): void {
     const ok = probe === 'healthz' || (this.#isReady && !this.#isDraining)
     response.writeHead(ok ? 200 : 503, { 'content-type': 'text/plain' })
     response.end(ok ? 'ok\n' : this.#isDraining ? 'draining\n' : 'starting\n')
+  }
+
+  #refuseUnreadable(error: ParserError, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+    const requestId = uuid(this.#env.random)
+    const refusal = unreadable(error)
+    refuseRaw(socket, refusal, requestId)
+    this.#env.log.info({ requestId, status: refusal.status, errorType: refusal.type, code: error.code }, 'not a request')
   }
 
   #refusalOf(error: unknown, requestId: string): GatewayError {
@@ -183,16 +226,10 @@ export class Gateway {
   }
 }
 
-const LONGEST_STOP_BODY_BYTES = 16_384
-
-async function clientTokenOf(body: Body): Promise<string | undefined> {
-  if (body.bytes === 0) return undefined
-  if (body.bytes > LONGEST_STOP_BODY_BYTES) throw validation('clientToken', 'the body of a stop is a small JSON object')
-  try {
-    const { clientToken } = JSON.parse((body.stream() as Buffer).toString('utf8')) as { clientToken?: unknown }
-    if (clientToken === undefined || (typeof clientToken === 'string' && clientToken.length <= 256)) return clientToken
-  } catch {
-    // said below
-  }
-  throw validation('clientToken', 'the body of a stop is JSON, {"clientToken": "…"} or empty')
+/** Resolves when the answer has left this process, or its connection has ended. */
+function sent(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    if (response.writableFinished || response.destroyed) return resolve()
+    response.once('finish', resolve).once('close', resolve)
+  })
 }

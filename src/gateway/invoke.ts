@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { GatewayError, agentFailed } from './errors.ts'
 import type { Headers } from './http/headers-in.ts'
 import { toAgent } from './proxy/agent-headers.ts'
-import { BrokenOff, Refused, forward } from './proxy/forward.ts'
+import { BrokenOff, Refused, forward, type Forwarded } from './proxy/forward.ts'
 import type { Pools } from './proxy/pools.ts'
 import type { Body } from './proxy/spool.ts'
 import type { Caller, Entered, RuntimeTarget, Sessions } from './session-port.ts'
@@ -23,8 +23,8 @@ const MOST_ENTRIES = 3
 /** How long a broken connection waits for the news of its session's end. */
 const NEWS_MS = 250
 
-/** Resolves with the agent's status. Throws GatewayError for all that the caller has to be told. */
-export async function invoke(invocation: Invocation, sessions: Sessions, pools: Pools, signal: AbortSignal): Promise<number> {
+/** Resolves when the agent has finished. Throws GatewayError for all that the caller has to be told. */
+export async function invoke(invocation: Invocation, sessions: Sessions, pools: Pools, signal: AbortSignal): Promise<Forwarded> {
   const { target, caller, sessionId, headers, body, requestId, response } = invocation
   const { metadata, spec } = target.runtime
   for (let entries = 1; ; entries += 1) {
@@ -58,15 +58,21 @@ function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: C
       return agentFailed(`The session ended as ${entered.reason}: ${entered.message}${log}`)
     }
     case 'busy':
-      return new GatewayError('RetryableConflictException', 'Session operation in progress, please retry', { retryAfterMs: entered.retryAfterMs })
+      return new GatewayError('RetryableConflictException', 'Session operation in progress, please retry', {
+        retryAfterMs: entered.retryAfterMs,
+      })
     case 'unavailable':
-      return new GatewayError('ThrottlingException', 'the Kubernetes API is out of reach, so no session can be opened: please retry', { retryAfterMs: entered.retryAfterMs })
+      return new GatewayError('ThrottlingException', 'the Kubernetes API is out of reach, so no session can be opened: please retry', {
+        retryAfterMs: entered.retryAfterMs,
+      })
   }
 }
 
 async function brokenOff(error: Error, ended: Promise<{ reason: string }>): Promise<Error> {
   if (!(error instanceof BrokenOff) && !(error instanceof Refused)) return error
   const news = await Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), NEWS_MS))])
-  const why = news ? `the session ended (${news.reason}) before the agent had answered` : 'the agent closed the connection before it had answered'
+  const why = news
+    ? `the session ended (${news.reason}) before the agent had answered`
+    : 'the agent closed the connection before it had answered'
   return agentFailed(`${why}; the next call of this session id opens a new one`, error)
 }

@@ -28,6 +28,9 @@ process.on('unhandledRejection', (error) => {
 })
 const env = { clock: systemClock, random: systemRandom, log }
 
+/** A second signal this long after the first means: at once. */
+const IMPATIENT_MS = 1_000
+
 let isReady = false
 const api = await startApi(env, home, settings, () => isReady).catch((error: Error) => giveUp(error.message))
 const key = await localAccessKey(api.admin, env.random)
@@ -53,11 +56,13 @@ function writeEnv(): void {
 }
 
 function stopOnSignals(): void {
-  let stopping = false
+  let stoppingSinceMs: number | undefined
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (stopping) process.exit(130)
-      stopping = true
+      // One Ctrl-C may come twice, from the terminal and through the launcher; a second one is meant.
+      if (stoppingSinceMs !== undefined && env.clock.monotonic() - stoppingSinceMs > IMPATIENT_MS) process.exit(130)
+      if (stoppingSinceMs !== undefined) return
+      stoppingSinceMs = env.clock.monotonic()
       process.stdout.write('\n  stopping: ending agents…\n')
       void stop().then(() => process.exit(0))
     })

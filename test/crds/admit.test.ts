@@ -31,12 +31,20 @@ for (const { title, kind, object, old, subresource } of CASES) {
     const admitted = admit(kind, { object, ...context, fieldValidation: 'Warn' })
     assert.deepEqual(causesOf(admitted).toSorted(byText), verdict.causes.toSorted(byText))
     if ('object' in admitted) assert.deepEqual((admitted.object as { spec?: object }).spec, verdict.spec)
-    if ('object' in admitted) assert.deepEqual(admitted.warnings, verdict.unknown.map((field) => `unknown field "${field}"`))
+    if ('object' in admitted)
+      assert.deepEqual(
+        admitted.warnings,
+        verdict.unknown.map((field) => `unknown field "${field}"`),
+      )
 
     const strict = admit(kind, { object, ...context, fieldValidation: 'Strict' })
     const unreadable = 'refused' in strict ? strict.refused.unreadable : undefined
     assert.equal(unreadable !== undefined, verdict.unknown.length > 0)
-    if (unreadable) assert.deepEqual(causesOf(strict).map(({ field }) => field), verdict.unknown)
+    if (unreadable)
+      assert.deepEqual(
+        causesOf(strict).map(({ field }) => field),
+        verdict.unknown,
+      )
   })
 }
 
@@ -48,7 +56,10 @@ const TABLE: [string, RegExp][] = [
   ['an empty artifact', /^spec\.artifact: Invalid value: name what to run/],
   ['a dot in the name', /^metadata\.name: Invalid value: "a\.b": metadata\.name in body should match/],
   ['an unknown protocol', /^spec\.protocol: Unsupported value: "GOPHER": supported values: "HTTP"/],
-  ['a string for an integer', /^spec\.startTimeoutSeconds: Invalid value: "string": spec\.startTimeoutSeconds in body must be of type integer: "string"/],
+  [
+    'a string for an integer',
+    /^spec\.startTimeoutSeconds: Invalid value: "string": spec\.startTimeoutSeconds in body must be of type integer: "string"/,
+  ],
 ]
 
 for (const [title, message] of TABLE) {
@@ -62,12 +73,16 @@ for (const [title, message] of TABLE) {
 test('an unknown field is refused, pruned with a warning, or pruned, as asked', () => {
   const object = runtime((r) => Object.assign(r.spec, { authorizer: { customJWT: {} }, zone: 1 }))
   const strict = admit(RUNTIMES, { object, fieldValidation: 'Strict' })
-  assert.deepEqual('refused' in strict && strict.refused.unreadable, 'AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec.authorizer", unknown field "spec.zone"')
+  assert.deepEqual(
+    'refused' in strict && strict.refused.unreadable,
+    'AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec.authorizer", unknown field "spec.zone"',
+  )
   const warned = admit(RUNTIMES, { object, fieldValidation: 'Warn' })
   assert.deepEqual('warnings' in warned && warned.warnings, ['unknown field "spec.authorizer"', 'unknown field "spec.zone"'])
   const ignored = admit(RUNTIMES, { object, fieldValidation: 'Ignore' })
   assert.deepEqual('warnings' in ignored && ignored.warnings, [])
-  for (const admitted of [warned, ignored]) assert.ok('object' in admitted && !('authorizer' in (admitted.object as unknown as { spec: object }).spec))
+  for (const admitted of [warned, ignored])
+    assert.ok('object' in admitted && !('authorizer' in (admitted.object as unknown as { spec: object }).spec))
 })
 
 test('what is admitted is another object; what was given stays as it was', () => {
@@ -76,7 +91,11 @@ test('what is admitted is another object; what was given stays as it was', () =>
   const once = admit(RUNTIMES, { object, fieldValidation: 'Strict' })
   assert.deepEqual(object, before)
   assert.ok('object' in once)
-  assert.deepEqual(admit(RUNTIMES, { object: once.object, old: once.object, fieldValidation: 'Strict' }), once, 'admitting again changes nothing')
+  assert.deepEqual(
+    admit(RUNTIMES, { object: once.object, old: once.object, fieldValidation: 'Strict' }),
+    once,
+    'admitting again changes nothing',
+  )
 })
 
 test('defaults are copies: changing one changes no other object', () => {
@@ -84,7 +103,10 @@ test('defaults are copies: changing one changes no other object', () => {
   assert.ok('object' in first)
   ;(first.object as unknown as { spec: { lifecycle: { idleTimeoutSeconds: number } } }).spec.lifecycle.idleTimeoutSeconds = 1
   const second = admit(RUNTIMES, { object: runtime(), fieldValidation: 'Strict' })
-  assert.deepEqual('object' in second && (second.object as unknown as { spec: { lifecycle: object } }).spec.lifecycle, { idleTimeoutSeconds: 900, maxLifetimeSeconds: 28_800 })
+  assert.deepEqual('object' in second && (second.object as unknown as { spec: { lifecycle: object } }).spec.lifecycle, {
+    idleTimeoutSeconds: 900,
+    maxLifetimeSeconds: 28_800,
+  })
 })
 
 function causesOf(admitted: Admitted): Cause[] {

@@ -80,26 +80,35 @@ const madeRuntimes: [string, Change][] = [
   ['a start timeout of 601', (r) => (r.spec.startTimeoutSeconds = 601)],
   ['too many variables', (r) => (r.spec.environment = Array.from({ length: 51 }, (_, at) => ({ name: `A${at}`, value: '' })))],
   ['a variable twice', (r) => (r.spec.environment = ['A', 'B', 'A', 'A'].map((name) => ({ name, value: 'x' })))],
-  ['a variable twice, and idle above max', (r) => {
-    r.spec.environment = ['A', 'A'].map((name) => ({ name, value: 'x' }))
-    r.spec.lifecycle = { idleTimeoutSeconds: 20, maxLifetimeSeconds: 10 }
-  }],
+  [
+    'a variable twice, and idle above max',
+    (r) => {
+      r.spec.environment = ['A', 'A'].map((name) => ({ name, value: 'x' }))
+      r.spec.lifecycle = { idleTimeoutSeconds: 20, maxLifetimeSeconds: 10 }
+    },
+  ],
   ['a word among variables', (r) => (r.spec.environment = [{ name: 'A', value: '' }, 'B=c'])],
   ['a space in a variable', (r) => (r.spec.environment = [{ name: 'A B', value: '' }])],
   ['a line end in a variable', (r) => (r.spec.environment = [{ name: 'A\n', value: '' }])],
   ['a variable without a value', (r) => (r.spec.environment = [{ name: 'A' }])],
   ['as many emoji as characters may be', (r) => (r.spec.artifact.container.image = '🙂'.repeat(1024))],
   ['a value of 5001 characters', (r) => (r.spec.environment = [{ name: 'A', value: 'x'.repeat(5001) }])],
-  ['unknown fields everywhere', (r) => {
-    r.foo = 1
-    Object.assign(r.spec, { z: 1, constructor: 1, authorizer: { a: [] } })
-    r.spec.artifact.container.toString = {}
-    r.spec.environment = [{ name: 'A', value: '', x: 1 }]
-  }],
-  ['several things at once', (r) => {
-    r.metadata.name = 'a.b'
-    Object.assign(r.spec, { protocol: 'X', startTimeoutSeconds: 601, lifecycle: { idleTimeoutSeconds: 20, maxLifetimeSeconds: 10 } })
-  }],
+  [
+    'unknown fields everywhere',
+    (r) => {
+      r.foo = 1
+      Object.assign(r.spec, { z: 1, constructor: 1, authorizer: { a: [] } })
+      r.spec.artifact.container.toString = {}
+      r.spec.environment = [{ name: 'A', value: '', x: 1 }]
+    },
+  ],
+  [
+    'several things at once',
+    (r) => {
+      r.metadata.name = 'a.b'
+      Object.assign(r.spec, { protocol: 'X', startTimeoutSeconds: 601, lifecycle: { idleTimeoutSeconds: 20, maxLifetimeSeconds: 10 } })
+    },
+  ],
 ]
 
 const updatedSessions: [string, Change, Change, 'status'?][] = [
@@ -115,12 +124,34 @@ const updatedSessions: [string, Change, Change, 'status'?][] = [
   ['a reopen before there is a status', (s) => delete s.status, (s) => (s.spec.incarnation = 2)],
   ['a reopen when it is over', ended, (s) => (s.spec.incarnation = 2)],
   ['a reopen by two', ended, (s) => (s.spec.incarnation = 3)],
-  ['a second reopen before the first is open', (s) => { ended(s); s.spec.incarnation = 2 }, (s) => (s.spec.incarnation = 3)],
-  ['an incarnation lowered', (s) => { ended(s); s.spec.incarnation = 2 }, (s) => (s.spec.incarnation = 1)],
+  [
+    'a second reopen before the first is open',
+    (s) => {
+      ended(s)
+      s.spec.incarnation = 2
+    },
+    (s) => (s.spec.incarnation = 3),
+  ],
+  [
+    'an incarnation lowered',
+    (s) => {
+      ended(s)
+      s.spec.incarnation = 2
+    },
+    (s) => (s.spec.incarnation = 1),
+  ],
   ['a first status', (s) => delete s.status, (s) => (s.status = { incarnation: 1, phase: 'Pending', podUID: 'pod-1' }), 'status'],
   ['another pod', () => {}, (s) => (s.status.podUID = 'pod-2'), 'status'],
   ['no pod any more', () => {}, (s) => delete s.status.podUID, 'status'],
-  ['no pod any more, as it is over', () => {}, (s) => { ended(s); delete s.status.podUID }, 'status'],
+  [
+    'no pod any more, as it is over',
+    () => {},
+    (s) => {
+      ended(s)
+      delete s.status.podUID
+    },
+    'status',
+  ],
   ['no status any more', () => {}, (s) => delete s.status, 'status'],
   ['the pod of the next incarnation', ended, (s) => (s.status = { incarnation: 2, phase: 'Pending', podUID: 'pod-2' }), 'status'],
   ['a status of an earlier incarnation', (s) => (s.status.incarnation = 2), (s) => (s.status.incarnation = 1), 'status'],
@@ -140,11 +171,31 @@ const updatedSessions: [string, Change, Change, 'status'?][] = [
 /** What an older schema let in stays changeable: only what changed is judged. */
 const updatedRuntimes: [string, Change, Change][] = [
   ['an old flaw, something else changed', (r) => (r.spec.startTimeoutSeconds = 700), (r) => (r.spec.protocol = 'HTTP')],
-  ['an old flaw, something beside it changed', (r) => Object.assign(r.spec, { startTimeoutSeconds: 700, protocol: 'HTTP' }), (r) => (r.spec.startTimeoutSeconds = 701)],
-  ['an old variable of a bad name, another one added', (r) => (r.spec.environment = [{ name: 'A B', value: '' }]), (r) => r.spec.environment.unshift({ name: 'A', value: '' })],
-  ['an old variable of a bad name changed', (r) => (r.spec.environment = [{ name: 'A B', value: '' }]), (r) => (r.spec.environment[0].value = 'x')],
-  ['an old lifecycle that breaks the rule, label added', (r) => (r.spec.lifecycle = { idleTimeoutSeconds: 9, maxLifetimeSeconds: 3 }), (r) => (r.metadata.labels = { a: 'b' })],
-  ['an old lifecycle that breaks the rule, and still does', (r) => (r.spec.lifecycle = { idleTimeoutSeconds: 9, maxLifetimeSeconds: 3 }), (r) => (r.spec.lifecycle.idleTimeoutSeconds = 8)],
+  [
+    'an old flaw, something beside it changed',
+    (r) => Object.assign(r.spec, { startTimeoutSeconds: 700, protocol: 'HTTP' }),
+    (r) => (r.spec.startTimeoutSeconds = 701),
+  ],
+  [
+    'an old variable of a bad name, another one added',
+    (r) => (r.spec.environment = [{ name: 'A B', value: '' }]),
+    (r) => r.spec.environment.unshift({ name: 'A', value: '' }),
+  ],
+  [
+    'an old variable of a bad name changed',
+    (r) => (r.spec.environment = [{ name: 'A B', value: '' }]),
+    (r) => (r.spec.environment[0].value = 'x'),
+  ],
+  [
+    'an old lifecycle that breaks the rule, label added',
+    (r) => (r.spec.lifecycle = { idleTimeoutSeconds: 9, maxLifetimeSeconds: 3 }),
+    (r) => (r.metadata.labels = { a: 'b' }),
+  ],
+  [
+    'an old lifecycle that breaks the rule, and still does',
+    (r) => (r.spec.lifecycle = { idleTimeoutSeconds: 9, maxLifetimeSeconds: 3 }),
+    (r) => (r.spec.lifecycle.idleTimeoutSeconds = 8),
+  ],
 ]
 
 /** An update's new object is the old one with the change. */

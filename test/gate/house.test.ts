@@ -52,7 +52,15 @@ test('every import that the table of layers does not allow is refused, by import
 })
 
 test('the rules that matter most are in the table', () => {
-  for (const [from, to] of ['operator gateway', 'gateway operator', 'local operator', 'local gateway', 'kube crds', 'kube sessions', 'gateway local'].map((pair) => pair.split(' '))) {
+  for (const [from, to] of [
+    'operator gateway',
+    'gateway operator',
+    'local operator',
+    'local gateway',
+    'kube crds',
+    'kube sessions',
+    'gateway local',
+  ].map((pair) => pair.split(' '))) {
     assert.ok(!LAYERS[from!]!.includes(to!), `${from} must not import ${to}`)
   }
   for (const layer of ['env', 'sessions', 'telemetry']) assert.deepEqual(LAYERS[layer], [])
@@ -60,13 +68,17 @@ test('the rules that matter most are in the table', () => {
 
 test('only the wiring of a local installation may take operator and gateway', (t) => {
   const text = "import { Operator } from '../../operator/operator.ts'\nexport const planted = Operator"
-  assert.deepEqual(found(planted(t, { 'local/start/planted.ts': text, 'local/api/planted.ts': text })), ['src/local/api/planted.ts:1 layers'])
+  assert.deepEqual(found(planted(t, { 'local/start/planted.ts': text, 'local/api/planted.ts': text })), [
+    'src/local/api/planted.ts:1 layers',
+  ])
 })
 
 test('crds takes types of kube, no code; the gateway never loads client-node; a new folder needs a layer; nothing leaves src', (t) => {
   const files = {
-    'crds/planted.ts': "import type { KubeObject } from '../kube/objects.ts'\nimport { keyOf } from '../kube/store.ts'\nexport const planted = (one: KubeObject): string => keyOf(one)",
-    'gateway/planted.ts': "/** Adapter: of a test. */\nimport type { V1Pod } from '@kubernetes/client-node'\nimport { KubeConfig } from '@kubernetes/client-node'\nexport const planted = (_pod: V1Pod) => new KubeConfig()",
+    'crds/planted.ts':
+      "import type { KubeObject } from '../kube/objects.ts'\nimport { keyOf } from '../kube/store.ts'\nexport const planted = (one: KubeObject): string => keyOf(one)",
+    'gateway/planted.ts':
+      "/** Adapter: of a test. */\nimport type { V1Pod } from '@kubernetes/client-node'\nimport { KubeConfig } from '@kubernetes/client-node'\nexport const planted = (_pod: V1Pod) => new KubeConfig()",
     'leftovers/planted.ts': "import { rfc3339Millis } from '../env/clock.ts'\nexport const planted = rfc3339Millis",
     'kube/planted.ts': "export { prepareRings } from '../../scripts/rings/prepare.ts'",
   }
@@ -132,7 +144,10 @@ test('ambient time, chance and I/O are refused where they stand, each form of th
   const files = Object.fromEntries(AMBIENT.map((line, index) => [`operator/planted-${index}.ts`, `/** Not an adapter. */\n${line}\n`]))
   const findings = lintHouse(planted(t, files))
   for (const [index, line] of AMBIENT.entries()) {
-    assert.ok(findings.some(({ file, line: at, rule }) => file === `src/operator/planted-${index}.ts` && at === 2 && rule === 'env'), line)
+    assert.ok(
+      findings.some(({ file, line: at, rule }) => file === `src/operator/planted-${index}.ts` && at === 2 && rule === 'env'),
+      line,
+    )
   }
 })
 
@@ -153,8 +168,13 @@ test('a file over 400 lines and a file that does not parse are refused', (t) => 
 })
 
 test('the command names file, line, rule and what to do, and exits with 1', (t) => {
-  const root = planted(t, { 'gateway/planted.ts': "import { Operator } from '../operator/operator.ts'\nexport const a = [Operator, Date.now()]\n" })
+  const root = planted(t, {
+    'gateway/planted.ts': "import { Operator } from '../operator/operator.ts'\nexport const a = [Operator, Date.now()]\n",
+  })
   const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts', 'lint-house.ts'), root], { encoding: 'utf8' })
   assert.equal(status, 1)
-  assert.equal(stderr, 'src/gateway/planted.ts:1 layers: gateway must not import operator\nsrc/gateway/planted.ts:2 env: Date reads the clock here: use env.clock\n')
+  assert.equal(
+    stderr,
+    'src/gateway/planted.ts:1 layers: gateway must not import operator\nsrc/gateway/planted.ts:2 env: Date reads the clock here: use env.clock\n',
+  )
 })

@@ -22,11 +22,20 @@ export class ApiAccess {
     this.#agent = new Agent({ connect: { ca: this.ca } })
   }
 
-  async call<Body>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, contentType = 'application/json'): Promise<{ status: number; body: Body; headers: Record<string, unknown> }> {
+  async call<Body>(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: unknown,
+    contentType = 'application/json',
+  ): Promise<{ status: number; body: Body; headers: Record<string, unknown> }> {
     const response = await request(`${this.server}${path}`, {
       method,
       dispatcher: this.#agent,
-      headers: { authorization: `Bearer ${this.token}`, accept: 'application/json', ...(body === undefined ? {} : { 'content-type': contentType }) },
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        accept: 'application/json',
+        ...(body === undefined ? {} : { 'content-type': contentType }),
+      },
       body: body === undefined ? null : JSON.stringify(body),
     })
     const text = await response.body.text()

@@ -1,7 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
 /** Asks again until the answer is neither false nor undefined; throws with `because` and the last error otherwise. */
-export async function eventually<Value>(ask: () => Value | Promise<Value>, options: { withinMs: number; because: string; everyMs?: number }): Promise<NonNullable<Exclude<Value, false>>> {
+export async function eventually<Value>(
+  ask: () => Value | Promise<Value>,
+  options: { withinMs: number; because: string; everyMs?: number },
+): Promise<NonNullable<Exclude<Value, false>>> {
   const deadline = performance.now() + options.withinMs
   let last: unknown
   for (;;) {

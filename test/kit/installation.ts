@@ -23,7 +23,10 @@ export interface InstallationOptions {
   /** Replaces the command that starts it. */
   command?: string[]
   cwd?: string
+  /** Added to this process's own. */
   environment?: Record<string, string>
+  /** Instead of this process's own. */
+  wholeEnvironment?: NodeJS.ProcessEnv
 }
 
 /** A running installation, as a user would have it: started by the launcher, spoken to over its ports and files. */
@@ -67,8 +70,13 @@ export class Installation {
     const { home, hello = false, args = [] } = options
     const [program, ...before] = options.command ?? [process.execPath, join(ROOT, 'bin', 'start.js')]
     const parameters = [...before, '--port', '0', '--api-port', '0', '--home', home, ...(hello ? [] : ['--no-hello']), ...args]
-    const environment = { ...process.env, ...options.environment }
-    const child = spawn(program!, parameters, { cwd: options.cwd ?? ROOT, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    const environment = { ...(options.wholeEnvironment ?? process.env), ...options.environment }
+    const child = spawn(program!, parameters, {
+      cwd: options.cwd ?? ROOT,
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
     const output: string[] = []
     child.stdout.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')))
     child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString('utf8')))
@@ -76,7 +84,7 @@ export class Installation {
       await Installation.#untilStarted(child, output)
       return new Installation(options, home, child, output)
     } catch (error) {
-      child.kill('SIGKILL')
+      process.kill(-child.pid!, 'SIGKILL')
       throw error
     }
   }
@@ -100,12 +108,12 @@ export class Installation {
     return Installation.launch({ ...this.#options, home: this.home })
   }
 
-  /** Ctrl-C, and waits for the end. Answers how long it took. */
+  /** Ctrl-C, which a terminal sends to the whole group, and waits for the end. Answers how long it took, in ms. */
   async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<number> {
     const startedAt = performance.now()
     if (this.child.exitCode === null && this.child.signalCode === null) {
       const exited = new Promise((resolve) => this.child.once('exit', resolve))
-      this.child.kill(signal)
+      process.kill(-this.child.pid!, signal) // as a terminal does: to the whole group, npm and its shell included
       await exited
     }
     this.gateway.close()
@@ -156,14 +164,25 @@ export class Installation {
   /** Where the session's agent listens. */
   async addressOf(sessionId: string): Promise<string> {
     const session = await this.session(sessionId)
-    const { body } = await this.api.call<{ status: { podIP: string } }>('GET', `/api/v1/namespaces/default/pods/${session?.status?.podName}`)
+    const { body } = await this.api.call<{ status: { podIP: string } }>(
+      'GET',
+      `/api/v1/namespaces/default/pods/${session?.status?.podName}`,
+    )
     return body.status.podIP
   }
 
   /** Lines of the audit log. */
-  audit(): { verb: string; user: { username?: string }; objectRef?: { resource: string; name?: string; subresource?: string }; responseStatus: { code: number } }[] {
+  audit(): {
+    verb: string
+    user: { username?: string }
+    objectRef?: { resource: string; name?: string; subresource?: string }
+    responseStatus: { code: number }
+  }[] {
     const text = readFileSync(join(this.home, 'audit.log'), 'utf8')
-    return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as never)
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as never)
   }
 
   /** pids of this installation's agents, by the marker in their environment. */
@@ -192,7 +211,11 @@ export class Installation {
 
   /** kubectl with this installation's kubeconfig. */
   async kubectl(kubectl: string, ...parameters: string[]): Promise<{ stdout: string; stderr: string; code: number }> {
-    const options = { env: { ...process.env, KUBECONFIG: join(this.home, 'kubeconfig'), HOME: this.home }, timeout: 60_000, maxBuffer: 16 * 1024 * 1024 }
+    const options = {
+      env: { ...process.env, KUBECONFIG: join(this.home, 'kubeconfig'), HOME: this.home },
+      timeout: 60_000,
+      maxBuffer: 16 * 1024 * 1024,
+    }
     try {
       return { ...(await run(kubectl, parameters, options)), code: 0 }
     } catch (error) {

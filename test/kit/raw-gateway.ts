@@ -69,9 +69,14 @@ export class RawGateway {
     return signed.headers
   }
 
-  async send(request: RawRequest, change: { headers?: Record<string, string | undefined>; body?: string | Buffer; path?: string } = {}): Promise<RawAnswer> {
+  async send(
+    request: RawRequest,
+    change: { headers?: Record<string, string | undefined>; body?: string | Buffer; path?: string } = {},
+  ): Promise<RawAnswer> {
     const headers = Object.fromEntries(
-      Object.entries({ ...(await this.sign(request)), ...change.headers }).filter((entry): entry is [string, string] => entry[1] !== undefined),
+      Object.entries({ ...(await this.sign(request)), ...change.headers }).filter(
+        (entry): entry is [string, string] => entry[1] !== undefined,
+      ),
     )
     const query = new URLSearchParams(request.query).toString()
     const target = (change.path ?? request.path) + (query ? `?${query}` : '')
@@ -80,7 +85,11 @@ export class RawGateway {
 
   /** A JSON order to the agent of a session. */
   async invoke(arn: string, sessionId: string, order: object, headers: Record<string, string> = {}): Promise<RawAnswer> {
-    return this.send({ path: invocationPath(arn), headers: { 'content-type': 'application/json', [SESSION_HEADER]: sessionId, ...headers }, body: JSON.stringify(order) })
+    return this.send({
+      path: invocationPath(arn),
+      headers: { 'content-type': 'application/json', [SESSION_HEADER]: sessionId, ...headers },
+      body: JSON.stringify(order),
+    })
   }
 
   /** The parsed answer of a call that must succeed. */
@@ -92,14 +101,21 @@ export class RawGateway {
 
   async stop(arn: string, sessionId: string, clientToken?: string): Promise<RawAnswer> {
     const body = clientToken === undefined ? '' : JSON.stringify({ clientToken })
-    return this.send({ path: invocationPath(arn, 'stopruntimesession'), headers: { [SESSION_HEADER]: sessionId, 'content-type': 'application/json' }, body })
+    return this.send({
+      path: invocationPath(arn, 'stopruntimesession'),
+      headers: { [SESSION_HEADER]: sessionId, 'content-type': 'application/json' },
+      body,
+    })
   }
 
   /** Writes exactly these bytes on a new connection and reads until the answer is whole. */
   async exchange(method: string, target: string, headers: Record<string, string>, body: string | Buffer): Promise<RawAnswer> {
     const length = Buffer.byteLength(body)
-    const framed = 'transfer-encoding' in headers || 'content-length' in headers ? headers : { ...headers, 'content-length': String(length) }
-    const head = `${method} ${target} HTTP/1.1\r\n${Object.entries(framed).map(([name, value]) => `${name}: ${value}\r\n`).join('')}connection: close\r\n\r\n`
+    const framed =
+      'transfer-encoding' in headers || 'content-length' in headers ? headers : { ...headers, 'content-length': String(length) }
+    const head = `${method} ${target} HTTP/1.1\r\n${Object.entries(framed)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}connection: close\r\n\r\n`
     const socket = this.open()
     socket.write(head, 'latin1')
     socket.write(body)
@@ -132,7 +148,9 @@ export function parseAnswer(bytes: Buffer): RawAnswer {
   const [head, ...rest] = text.split('\r\n\r\n')
   const [statusLine, ...lines] = head!.split('\r\n')
   if (!statusLine?.startsWith('HTTP/1.1 ')) throw new Error(`no HTTP answer but ${JSON.stringify(text.slice(0, 200))}`)
-  const headers = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+  )
   const body = rest.join('\r\n\r\n')
   const whole = headers['transfer-encoding'] === 'chunked' ? unchunked(body) : body
   return { status: Number(statusLine.split(' ')[1]), headers, body: Buffer.from(whole, 'latin1').toString('utf8') }
@@ -140,7 +158,7 @@ export function parseAnswer(bytes: Buffer): RawAnswer {
 
 function unchunked(text: string): string {
   let out = ''
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const end = text.indexOf('\r\n', at)
     const size = Number.parseInt(text.slice(at, end), 16)
     if (end < 0 || Number.isNaN(size)) throw new Error('the chunked answer was cut off')

@@ -4,6 +4,7 @@ const WHAT = {
   CARREL_TEST_PYTHON: 'Python with boto3 and the bedrock-agentcore SDK',
   CARREL_TEST_KUBECTL: 'kubectl',
   CARREL_TEST_CHROMIUM: 'Chromium',
+  CARREL_TEST_NODE20: 'Node 20',
   CARREL_TEST_NPM11: 'npm 11',
   CARREL_TEST_NPM12: 'npm 12',
 }

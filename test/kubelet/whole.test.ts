@@ -32,9 +32,10 @@ async function install(t: TestContext): Promise<Installation> {
   const running = new ProcessKubelet({ ...env, kubernetes, host }, { nodeName: 'laptop', region: 'us-east-1', workingDirectory: '/' }).run(
     ending.signal,
   )
-  const stop = (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     ending.abort()
-    return running
+    await running
+    api.close()
   }
   t.after(stop)
   return {

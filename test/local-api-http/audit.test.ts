@@ -36,7 +36,10 @@ test('calls over HTTP are logged as audit.k8s.io/v1 events that name who, what a
   })
   await send('DELETE', '/apis/carrel.dev/v1alpha1/namespaces/default/agentsessions/none')
   const refused = audit.at(-1)!
-  assert.deepEqual([refused.verb, refused.objectRef!.apiGroup, refused.responseStatus.code, refused.responseStatus.reason], ['delete', 'carrel.dev', 404, 'NotFound'])
+  assert.deepEqual(
+    [refused.verb, refused.objectRef!.apiGroup, refused.responseStatus.code, refused.responseStatus.reason],
+    ['delete', 'carrel.dev', 404, 'NotFound'],
+  )
 })
 
 test('calls inside the process are logged the same way, watches at their end', async () => {
@@ -68,7 +71,10 @@ test('the audit file has one line for each event, and nobody else may read it', 
     await file.close()
   }
   const lines = (await readFile(path, 'utf8')).trimEnd().split('\n')
-  assert.deepEqual(lines.map((line) => JSON.parse(line).user.username), ['first', 'second'])
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).user.username),
+    ['first', 'second'],
+  )
   assert.equal((await stat(path)).mode & 0o777, 0o600)
 })
 

@@ -36,7 +36,16 @@ test('durations read as kubectl prints them', () => {
 })
 
 test('JSONPath finds fields, filters and list items, and refuses what it does not know', () => {
-  const root = { status: { conditions: [{ type: 'Accepted', status: 'True' }, { type: 'Ready', status: 'False', reason: 'X' }] }, 'a.b': [1, 2], n: null }
+  const root = {
+    status: {
+      conditions: [
+        { type: 'Accepted', status: 'True' },
+        { type: 'Ready', status: 'False', reason: 'X' },
+      ],
+    },
+    'a.b': [1, 2],
+    n: null,
+  }
   assert.deepEqual(compileJsonPath('.status.conditions[?(@.type=="Ready")].reason')(root), ['X'])
   assert.deepEqual(compileJsonPath(".status.conditions[?(@.type!='Ready')].type")(root), ['Accepted'])
   assert.deepEqual(compileJsonPath('.status.conditions[-1].type')(root), ['Ready'])
@@ -49,20 +58,35 @@ test('JSONPath finds fields, filters and list items, and refuses what it does no
 })
 
 test("the tables of Carrel's kinds have their printer columns, with empty cells for what is not there yet", () => {
-  const runtime = { apiVersion: 'carrel.dev/v1alpha1', kind: 'AgentRuntime', metadata: { name: 'hello', creationTimestamp: '2026-01-01T00:59:00Z' } }
+  const runtime = {
+    apiVersion: 'carrel.dev/v1alpha1',
+    kind: 'AgentRuntime',
+    metadata: { name: 'hello', creationTimestamp: '2026-01-01T00:59:00Z' },
+  }
   const columns = columnsOf(AGENT_RUNTIMES)
-  assert.deepEqual(columns.map(({ name }) => name), ['Name', 'Ready', 'Version', 'Reason', 'ARN', 'Age'])
+  assert.deepEqual(
+    columns.map(({ name }) => name),
+    ['Name', 'Ready', 'Version', 'Reason', 'ARN', 'Age'],
+  )
   assert.deepEqual(cells(AGENT_RUNTIMES, runtime), ['hello', null, null, null, null, '60s'])
   const ready = { ...runtime, status: { latestVersion: 3, conditions: [{ type: 'Ready', status: 'True', reason: 'Running' }] } }
   assert.deepEqual(cells(AGENT_RUNTIMES, ready).slice(1, 4), ['True', 3, 'Running'])
-  assert.deepEqual(columnsOf(AGENT_SESSIONS).filter(({ priority }) => priority === 1).map(({ name }) => name), ['Pod', 'Session'])
+  assert.deepEqual(
+    columnsOf(AGENT_SESSIONS)
+      .filter(({ priority }) => priority === 1)
+      .map(({ name }) => name),
+    ['Pod', 'Session'],
+  )
 })
 
 test('a pod reads as kubectl shows it in each of its states', () => {
   const status = (fields: object): string => String(cells(PODS, pod(fields))[2])
   assert.equal(status({ phase: 'Pending' }), 'Pending')
   assert.equal(status({ phase: 'Running', containerStatuses: [container({ running: {} }, true)] }), 'Running')
-  assert.equal(status({ phase: 'Pending', containerStatuses: [container({ waiting: { reason: 'ContainerCreating' } })] }), 'ContainerCreating')
+  assert.equal(
+    status({ phase: 'Pending', containerStatuses: [container({ waiting: { reason: 'ContainerCreating' } })] }),
+    'ContainerCreating',
+  )
   assert.equal(status({ phase: 'Failed', containerStatuses: [container({ terminated: { exitCode: 1, reason: 'Error' } })] }), 'Error')
   assert.equal(status({ phase: 'Failed', containerStatuses: [container({ terminated: { exitCode: 3 } })] }), 'ExitCode:3')
   assert.equal(status({ phase: 'Failed', containerStatuses: [container({ terminated: { exitCode: 137, signal: 9 } })] }), 'Signal:9')
@@ -74,18 +98,35 @@ test('a pod reads as kubectl shows it in each of its states', () => {
 
 test('events read the same through both of their APIs', () => {
   const core = {
-    apiVersion: 'v1', kind: 'Event', metadata: { name: 'e' }, type: 'Warning', reason: 'Failed', message: 'it broke\n',
-    involvedObject: { kind: 'AgentRuntime', name: 'hello' }, eventTime: '2026-01-01T00:59:30.000000Z', firstTimestamp: null, lastTimestamp: null,
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name: 'e' },
+    type: 'Warning',
+    reason: 'Failed',
+    message: 'it broke\n',
+    involvedObject: { kind: 'AgentRuntime', name: 'hello' },
+    eventTime: '2026-01-01T00:59:30.000000Z',
+    firstTimestamp: null,
+    lastTimestamp: null,
   }
   const events = {
-    apiVersion: 'events.k8s.io/v1', kind: 'Event', metadata: { name: 'e' }, type: 'Warning', reason: 'Failed', note: 'it broke',
-    regarding: { kind: 'AgentRuntime', name: 'hello' }, eventTime: '2026-01-01T00:59:30.000000Z',
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: { name: 'e' },
+    type: 'Warning',
+    reason: 'Failed',
+    note: 'it broke',
+    regarding: { kind: 'AgentRuntime', name: 'hello' },
+    eventTime: '2026-01-01T00:59:30.000000Z',
   }
   const expected = ['30s', 'Warning', 'Failed', 'agentruntime/hello', '', '', 'it broke', '30s', 1, 'e']
   assert.deepEqual(cells({ group: '', plural: 'events' }, core), expected)
   assert.deepEqual(cells({ group: 'events.k8s.io', plural: 'events' }, events), expected)
   const series = { ...events, series: { count: 4, lastObservedTime: '2026-01-01T00:59:58.000000Z' } }
-  assert.deepEqual([cells({ group: 'events.k8s.io', plural: 'events' }, series)[0], cells({ group: 'events.k8s.io', plural: 'events' }, series)[8]], ['2s', 4])
+  assert.deepEqual(
+    [cells({ group: 'events.k8s.io', plural: 'events' }, series)[0], cells({ group: 'events.k8s.io', plural: 'events' }, series)[8]],
+    ['2s', 4],
+  )
 })
 
 test('a watch of a table names its columns once', async () => {
@@ -97,8 +138,14 @@ test('a watch of a table names its columns once', async () => {
   const print = () => ({ columns: columnsOf(PODS), includeObject: 'Metadata' as const, nowMs: NOW_MS })
   const seen: { object: ReturnType<typeof tableOf> }[] = []
   for await (const event of tableEvents(events(), print)) seen.push(event as (typeof seen)[number])
-  assert.deepEqual(seen.map(({ object }) => object.columnDefinitions !== undefined), [true, false, false])
-  assert.deepEqual(seen.map(({ object }) => object.rows.length), [1, 1, 0])
+  assert.deepEqual(
+    seen.map(({ object }) => object.columnDefinitions !== undefined),
+    [true, false, false],
+  )
+  assert.deepEqual(
+    seen.map(({ object }) => object.rows.length),
+    [1, 1, 0],
+  )
   assert.equal(seen[2]!.object.metadata.resourceVersion, '9')
   assert.equal((seen[0]!.object.rows[0]!.object as KubeObject).kind, 'PartialObjectMetadata')
 })

@@ -22,7 +22,19 @@ const pod = (fields: object = {}): any => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name: 'p', labels: { app: 'p' } },
-  spec: { containers: [{ name: 'agent', image: 'one', env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }] }], ...fields },
+  spec: {
+    containers: [
+      {
+        name: 'agent',
+        image: 'one',
+        env: [
+          { name: 'A', value: '1' },
+          { name: 'B', value: '2' },
+        ],
+      },
+    ],
+    ...fields,
+  },
 })
 
 test('kubectl apply creates, leaves unchanged, and changes our kinds and built-in ones', async (t) => {
@@ -37,7 +49,10 @@ test('kubectl apply creates, leaves unchanged, and changes our kinds and built-i
   assert.equal(await apply(runtime()), 'agentruntime.carrel.dev/hello created')
   assert.equal(await apply(runtime()), 'agentruntime.carrel.dev/hello unchanged')
   assert.equal(await apply(runtime({ lifecycle: { idleTimeoutSeconds: 60 } })), 'agentruntime.carrel.dev/hello configured')
-  assert.equal(await kubectl.run('get', 'art', 'hello', '-o', 'jsonpath={.spec.lifecycle}'), '{"idleTimeoutSeconds":60,"maxLifetimeSeconds":28800}')
+  assert.equal(
+    await kubectl.run('get', 'art', 'hello', '-o', 'jsonpath={.spec.lifecycle}'),
+    '{"idleTimeoutSeconds":60,"maxLifetimeSeconds":28800}',
+  )
 
   assert.equal(await apply(pod()), 'pod/p created')
   assert.equal(await apply(pod()), 'pod/p unchanged')
@@ -45,7 +60,10 @@ test('kubectl apply creates, leaves unchanged, and changes our kinds and built-i
   changed.metadata.labels = { other: 'q' }
   changed.spec.containers[0].image = 'two'
   assert.equal(await apply(changed), 'pod/p configured')
-  assert.equal(await kubectl.run('get', 'pod', 'p', '-o', 'jsonpath={.metadata.labels} {.spec.containers[*].image} {.spec.containers[0].env[*].name}'), '{"other":"q"} two A B')
+  assert.equal(
+    await kubectl.run('get', 'pod', 'p', '-o', 'jsonpath={.metadata.labels} {.spec.containers[*].image} {.spec.containers[0].env[*].name}'),
+    '{"other":"q"} two A B',
+  )
 
   const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' }, stringData: { a: 'b' } }
   assert.equal(await apply(secret), 'secret/s created')
@@ -155,12 +173,27 @@ test('kubectl label, annotate, patch, edit and replace change what they should',
   await kubectl.run('patch', 'art', 'hello', '--type=merge', '-p', '{"spec":{"startTimeoutSeconds":10}}')
   await kubectl.run('patch', 'art', 'hello', '--type=json', '-p', '[{"op":"replace","path":"/spec/startTimeoutSeconds","value":11}]')
   await kubectl.run('patch', 'pod', 'p', '-p', '{"spec":{"containers":[{"name":"agent","image":"three"}]}}')
-  const read = await kubectl.run('get', 'art', 'hello', '-o', 'jsonpath={.metadata.labels.team} {.spec.startTimeoutSeconds} {.metadata.generation}')
+  const read = await kubectl.run(
+    'get',
+    'art',
+    'hello',
+    '-o',
+    'jsonpath={.metadata.labels.team} {.spec.startTimeoutSeconds} {.metadata.generation}',
+  )
   assert.equal(read, 'a 11 3')
-  assert.equal(await kubectl.run('get', 'pod', 'p', '-o', 'jsonpath={.spec.containers[0].image} {.spec.containers[0].env[*].name} {.metadata.labels.app}'), 'three A B ')
+  assert.equal(
+    await kubectl.run(
+      'get',
+      'pod',
+      'p',
+      '-o',
+      'jsonpath={.spec.containers[0].image} {.spec.containers[0].env[*].name} {.metadata.labels.app}',
+    ),
+    'three A B ',
+  )
   const editor = join(kubectl.directory, 'editor')
   await writeFile(editor, '#!/bin/sh\nsed -i "s/startTimeoutSeconds: 11/startTimeoutSeconds: 12/" "$1"\n', { mode: 0o755 })
-  const edited = await withEditor(editor, () => kubectl.try('edit', 'art', 'hello'))
+  const edited = await kubectl.try('edit', 'art', 'hello')
   assert.match(edited.stdout, /edited/, edited.stderr)
   const stale = JSON.parse(await kubectl.run('get', 'art', 'hello', '-o', 'json'))
   assert.equal(stale.spec.startTimeoutSeconds, 12)
@@ -181,7 +214,10 @@ test('kubectl create makes namespaces, secrets, config maps and service accounts
   const secret = JSON.parse(await kubectl.run('get', 'secret', 'keys', '-n', 'team', '-o', 'json'))
   assert.deepEqual([secret.type, secret.data], ['Opaque', { model: Buffer.from('sk-ünïcode').toString('base64'), empty: '' }])
   assert.equal('generation' in secret.metadata, false)
-  assert.match(await kubectl.run('get', 'secret,cm,sa', '-n', 'team'), /secret\/keys +Opaque +2 [\s\S]*configmap\/settings +1 [\s\S]*serviceaccount\/agent /)
+  assert.match(
+    await kubectl.run('get', 'secret,cm,sa', '-n', 'team'),
+    /secret\/keys +Opaque +2 [\s\S]*configmap\/settings +1 [\s\S]*serviceaccount\/agent /,
+  )
   assert.match((await kubectl.try('create', 'secret', 'generic', 'keys', '-n', 'team')).stderr, /secrets "keys" already exists/)
   assert.match((await kubectl.try('create', 'secret', 'generic', 'x', '-n', 'nowhere')).stderr, /namespaces "nowhere" not found/)
 })
@@ -210,7 +246,10 @@ test('kubectl explain, api-resources, version and auth-free pages work', async (
   assert.match(await kubectl.run('explain', 'art.spec.lifecycle.idleTimeoutSeconds'), /A session without calls/)
   assert.match(await kubectl.run('explain', 'ags.spec'), /sessionId/)
   assert.match(await kubectl.run('explain', 'pod.spec.containers'), /imagePullPolicy/)
-  assert.match(await kubectl.run('api-resources', '--api-group=carrel.dev'), /agentruntimes +art +carrel\.dev\/v1alpha1 +true +AgentRuntime/)
+  assert.match(
+    await kubectl.run('api-resources', '--api-group=carrel.dev'),
+    /agentruntimes +art +carrel\.dev\/v1alpha1 +true +AgentRuntime/,
+  )
   assert.match(await kubectl.run('api-versions'), /^carrel\.dev\/v1alpha1$/m)
   assert.match(await kubectl.run('version'), /Server Version: v1\.37\.2\+carrel/)
   assert.equal(await kubectl.run('get', '--raw', '/readyz'), 'ok')
@@ -271,13 +310,4 @@ async function writeStatus({ api }: Served, status: object): Promise<void> {
     body: { status },
   })
   assert.equal(answer.status, 200, JSON.stringify(answer.body))
-}
-
-async function withEditor<Result>(editor: string, run: () => Promise<Result>): Promise<Result> {
-  process.env.EDITOR = editor
-  try {
-    return await run()
-  } finally {
-    delete process.env.EDITOR
-  }
 }

@@ -23,8 +23,12 @@ export interface Kubectl {
   pipe(manifest: object | string, ...args: string[]): Promise<Ran>
   /** Runs in the background until the test ends. */
   start(...args: string[]): ChildProcess
+  /** `kubectl edit` runs the program `editor` in it. */
   directory: string
 }
+
+/** A kubectl that hangs fails its test instead of holding all of them. */
+const LONGEST_RUN_MS = 60_000
 
 /** The kubectl of CARREL_TEST_KUBECTL or of the PATH; without one the test is skipped, under CI=true it fails. */
 export async function kubectlFor(t: TestContext, served: Served): Promise<Kubectl | undefined> {
@@ -44,9 +48,20 @@ export async function kubectlFor(t: TestContext, served: Served): Promise<Kubect
     for (const child of started) child.kill('SIGKILL')
     await rm(directory, { recursive: true, force: true })
   })
-  const environment = { ...process.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: join(directory, 'cache'), HOME: directory, KUBE_EDITOR: '' }
+  const environment = {
+    ...process.env,
+    KUBECONFIG: kubeconfig,
+    KUBECACHEDIR: join(directory, 'cache'),
+    HOME: directory,
+    KUBE_EDITOR: join(directory, 'editor'),
+  }
   const start = (...args: string[]): ChildProcess => {
-    const child = spawn(program, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(program, args, {
+      env: environment,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: LONGEST_RUN_MS,
+      killSignal: 'SIGKILL',
+    })
     started.push(child)
     return child
   }

@@ -13,8 +13,22 @@ test('a path says verb, kind, namespace, name and subresource', () => {
   assert.deepEqual(about('GET', '/api/v1/namespaces/a/pods?watch=true'), ['watch', '', 'pods', 'a', undefined, undefined])
   assert.deepEqual(about('GET', '/api/v1/namespaces/a/pods?watch=0'), ['list', '', 'pods', 'a', undefined, undefined])
   assert.deepEqual(about('POST', '/api/v1/namespaces/a/pods/p/binding'), ['create', '', 'pods', 'a', 'p', 'binding'])
-  assert.deepEqual(about('PUT', '/apis/carrel.dev/v1alpha1/namespaces/a/agentsessions/s/status'), ['update', 'carrel.dev', 'agentsessions', 'a', 's', 'status'])
-  assert.deepEqual(about('DELETE', '/apis/carrel.dev/v1alpha1/namespaces/a/agentsessions'), ['deletecollection', 'carrel.dev', 'agentsessions', 'a', undefined, undefined])
+  assert.deepEqual(about('PUT', '/apis/carrel.dev/v1alpha1/namespaces/a/agentsessions/s/status'), [
+    'update',
+    'carrel.dev',
+    'agentsessions',
+    'a',
+    's',
+    'status',
+  ])
+  assert.deepEqual(about('DELETE', '/apis/carrel.dev/v1alpha1/namespaces/a/agentsessions'), [
+    'deletecollection',
+    'carrel.dev',
+    'agentsessions',
+    'a',
+    undefined,
+    undefined,
+  ])
   assert.deepEqual(about('GET', '/api/v1/namespaces'), ['list', '', 'namespaces', undefined, undefined, undefined])
   assert.deepEqual(about('DELETE', '/api/v1/namespaces/a'), ['delete', '', 'namespaces', 'a', 'a', undefined])
   assert.deepEqual(about('PATCH', '/api/v1/namespaces/a/status'), ['patch', '', 'namespaces', 'a', 'a', 'status'])

@@ -11,7 +11,14 @@ test('only the loopback names with the port are hosts of this server', async (t)
   for (const host of [`127.0.0.1:${server.port}`, `localhost:${server.port}`, `LOCALHOST:${server.port}`, `[::1]:${server.port}`]) {
     assert.match(await get(`Host: ${host}`), /^HTTP\/1.1 200 /, host)
   }
-  for (const host of ['127.0.0.1', 'localhost', `evil.example:${server.port}`, `127.0.0.1.evil.example:${server.port}`, `0.0.0.0:${server.port}`, '']) {
+  for (const host of [
+    '127.0.0.1',
+    'localhost',
+    `evil.example:${server.port}`,
+    `127.0.0.1.evil.example:${server.port}`,
+    `0.0.0.0:${server.port}`,
+    '',
+  ]) {
     const answer = await get(`Host: ${host}`)
     assert.match(answer, /^HTTP\/1.1 403 /, `Host ${JSON.stringify(host)}`)
     assert.match(answer, /is not this server: use one of 127\.0\.0\.1:/)
@@ -31,7 +38,9 @@ test('health and version pages are behind the Host check too', async (t) => {
 
 test('a request target that is a URL is refused', async (t) => {
   const { raw, server } = await serve(t)
-  const answer = await raw(`GET http://127.0.0.1:${server.port}/api HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAuthorization: Bearer ${TOKEN}\r\nConnection: close\r\n\r\n`)
+  const answer = await raw(
+    `GET http://127.0.0.1:${server.port}/api HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nAuthorization: Bearer ${TOKEN}\r\nConnection: close\r\n\r\n`,
+  )
   assert.match(answer, /^HTTP\/1.1 403 /)
 })
 
@@ -41,12 +50,18 @@ test('a request with an Origin is refused whatever it is, and no answer carries 
     const answer = await send('GET', '/api/v1/namespaces', { headers: { origin } })
     assert.equal(answer.status, 403, `Origin ${JSON.stringify(origin)}`)
   }
-  const preflight = await send('OPTIONS', SECRETS, { token: '', headers: { origin: 'http://evil.example', 'access-control-request-method': 'POST' } })
+  const preflight = await send('OPTIONS', SECRETS, {
+    token: '',
+    headers: { origin: 'http://evil.example', 'access-control-request-method': 'POST' },
+  })
   assert.equal(preflight.status, 403)
   const allowed = await send('GET', '/api/v1/namespaces')
   assert.equal(allowed.status, 200)
   for (const { headers } of [preflight, allowed]) {
-    assert.deepEqual(Object.keys(headers).filter((name) => name.startsWith('access-control-')), [])
+    assert.deepEqual(
+      Object.keys(headers).filter((name) => name.startsWith('access-control-')),
+      [],
+    )
     assert.equal(headers['x-content-type-options'], 'nosniff')
   }
 })
@@ -54,7 +69,14 @@ test('a request with an Origin is refused whatever it is, and no answer carries 
 test('bodies of the types that a form can send are refused, and nothing is made', async (t) => {
   const { send } = await serve(t)
   const body = JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'planted' } })
-  for (const type of ['text/plain', 'text/plain;charset=UTF-8', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', '', 'text/plain; application/json']) {
+  for (const type of [
+    'text/plain',
+    'text/plain;charset=UTF-8',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    '',
+    'text/plain; application/json',
+  ]) {
     const answer = await send('POST', SECRETS, { body, headers: { 'content-type': type } })
     assert.equal(answer.status, 415, `Content-Type ${JSON.stringify(type)}`)
     assert.equal(answer.json.reason, 'UnsupportedMediaType')
@@ -79,14 +101,20 @@ test('without a known token there is no answer but health and version', async (t
   await refused(SECRETS, { authorization: 'Bearer ' })
   await refused(SECRETS, { authorization: `Basic ${Buffer.from(`admin:${TOKEN}`).toString('base64')}` })
   await refused(SECRETS, { cookie: `token=${TOKEN}` })
-  assert.equal(audit.every((event) => event.responseStatus.code === 401 && event.user.username === undefined), true)
+  assert.equal(
+    audit.every((event) => event.responseStatus.code === 401 && event.user.username === undefined),
+    true,
+  )
   for (const path of ['/healthz', '/livez', '/readyz', '/version']) assert.equal((await send('GET', path, { token: '' })).status, 200, path)
   assert.equal((await send('GET', '/version', { token: '' })).json.gitVersion, 'v1.37.2+carrel')
 })
 
 test("a token is one caller's: the gateway's may not write secrets", async (t) => {
   const { send, audit } = await serve(t)
-  const answer = await send('POST', SECRETS, { token: 'gateway-token-of-the-test', body: { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'x' } } })
+  const answer = await send('POST', SECRETS, {
+    token: 'gateway-token-of-the-test',
+    body: { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'x' } },
+  })
   assert.equal(answer.status, 403)
   assert.match(answer.json.message, /User "system:serviceaccount:carrel-system:gateway" cannot create resource "secrets"/)
   assert.equal(audit.at(-1)!.user.username, 'system:serviceaccount:carrel-system:gateway')

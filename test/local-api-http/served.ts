@@ -83,12 +83,23 @@ export async function serve(t: TestContext, options: { logs?: PodLogs } = {}): P
 }
 
 /** Opens a request and answers with its head; the caller reads the rest. */
-export async function open(server: ApiServer, method: string, path: string, { body, headers = {}, token = TOKEN }: Sent = {}): Promise<IncomingMessage> {
+export async function open(
+  server: ApiServer,
+  method: string,
+  path: string,
+  { body, headers = {}, token = TOKEN }: Sent = {},
+): Promise<IncomingMessage> {
   const payload = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
   const authorization = token === '' ? {} : { authorization: `Bearer ${token}` }
-  const size = payload === undefined || headers['transfer-encoding'] !== undefined ? {} : { 'content-length': String(Buffer.byteLength(payload)) }
+  const size =
+    payload === undefined || headers['transfer-encoding'] !== undefined ? {} : { 'content-length': String(Buffer.byteLength(payload)) }
   const type = payload === undefined ? {} : { 'content-type': 'application/json', ...size }
-  const call = request(`${server.url}${path}`, { method, ca: certificate.cert, agent: false, headers: { ...authorization, ...type, ...headers } })
+  const call = request(`${server.url}${path}`, {
+    method,
+    ca: certificate.cert,
+    agent: false,
+    headers: { ...authorization, ...type, ...headers },
+  })
   call.end(payload)
   const [answer] = (await once(call, 'response')) as [IncomingMessage]
   return answer

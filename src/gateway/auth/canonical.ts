@@ -59,9 +59,9 @@ function canonicalQuery(rawQuery: string): string {
     .join('&')
 }
 
-/** Trimmed, inner runs of spaces folded to one, several values joined by a comma. */
+/** Trimmed, inner runs of white space folded to one space (as boto3 and the JavaScript SDK do), several values joined by a comma. */
 export function canonicalHeader(values: readonly string[]): string {
-  return values.map((value) => value.trim().replaceAll(/ +/g, ' ')).join(',')
+  return values.map((value) => value.trim().replaceAll(/\s+/g, ' ')).join(',')
 }
 
 function compare(a: string, b: string): number {

@@ -50,6 +50,7 @@ export function checkOrigin(headers: Headers, hosts: ReadonlySet<string> | undef
   const host = headers.all('host')
   if (host.length !== 1) throw validation('host', 'exactly one Host header is expected')
   if (hosts === undefined) return
-  if (!hosts.has(host[0]!.toLowerCase())) throw denied(`this gateway answers to ${[...hosts].join(', ')} only, not to the Host of this request`)
+  if (!hosts.has(host[0]!.toLowerCase()))
+    throw denied(`this gateway answers to ${[...hosts].join(', ')} only, not to the Host of this request`)
   if (headers.all('origin').length > 0) throw denied('requests of web pages (with an Origin header) are not served')
 }

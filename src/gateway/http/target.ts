@@ -12,7 +12,10 @@ export interface RuntimeReference {
   endpoint: string
 }
 
-const OPERATIONS = { invocations: 'InvokeAgentRuntime', stopruntimesession: 'StopRuntimeSession' } as const
+const OPERATIONS = new Map([
+  ['invocations', 'InvokeAgentRuntime'],
+  ['stopruntimesession', 'StopRuntimeSession'],
+] as const)
 const ARN = /^arn:aws:bedrock-agentcore:([a-z0-9-]*):([0-9]*):runtime\/([^/]+)$/
 const RUNTIME_ID = /^[a-zA-Z][a-zA-Z0-9_]{0,99}-[a-zA-Z0-9]{10}$/
 const QUALIFIER = /^[a-zA-Z][a-zA-Z0-9_]{0,47}$/
@@ -23,8 +26,12 @@ const QUALIFIER = /^[a-zA-Z][a-zA-Z0-9_]{0,47}$/
  */
 export function parseTarget(method: string, rawTarget: string, scope: ArnScope): Target {
   const [path, query] = splitOnce(rawTarget, '?')
-  if (path === '/healthz' || path === '/readyz') return { kind: 'health', probe: path.slice(1) as 'healthz' | 'readyz' }
-  if (!path.startsWith('/')) throw validation('path', 'the request target must be a path: send it to this host directly, not in the form for a proxy')
+  if (path === '/healthz' || path === '/readyz') {
+    if (method !== 'GET' && method !== 'HEAD') throw wrongMethod(path, 'GET', method)
+    return { kind: 'health', probe: path.slice(1) as 'healthz' | 'readyz' }
+  }
+  if (!path.startsWith('/'))
+    throw validation('path', 'the request target must be a path: send it to this host directly, not in the form for a proxy')
 
   const segments = path.slice(1).split('/')
   const trailing = segments.at(-1) === '' ? segments.pop() : undefined
@@ -32,16 +39,34 @@ export function parseTarget(method: string, rawTarget: string, scope: ArnScope):
     throw validation('path', 'the path must not hold empty, "." or ".." segments')
   }
   const [root, encodedArn, last, ...more] = segments
-  const operation = root === 'runtimes' && encodedArn !== undefined && more.length === 0 ? OPERATIONS[last as keyof typeof OPERATIONS] : undefined
+  const operation = root === 'runtimes' && more.length === 0 ? OPERATIONS.get(last as 'invocations') : undefined
   if (operation === undefined || (trailing !== undefined && operation !== 'InvokeAgentRuntime')) {
-    throw new GatewayError('UnknownOperationException', `no operation has the path ${shown(path)}: POST /runtimes/{agentRuntimeArn}/invocations calls an agent`)
+    throw new GatewayError(
+      'UnknownOperationException',
+      `no operation has the path ${shown(path)}: POST /runtimes/{agentRuntimeArn}/invocations calls an agent`,
+    )
   }
-  if (method !== 'POST') throw new GatewayError('MethodNotAllowedException', `${operation} is POST, not ${shown(method)}`, { allow: 'POST' })
+  if (method !== 'POST') throw wrongMethod(operation, 'POST', method)
 
   const parameters = new URLSearchParams(query)
-  const endpoint = parameters.get('qualifier') ?? 'DEFAULT'
-  if (!QUALIFIER.test(endpoint)) throw validation('qualifier', 'a qualifier is the name of an endpoint: a letter, then letters, digits and _')
-  return { kind: 'call', operation, endpoint, runtimeId: runtimeIdOf(decoded(encodedArn!, 'agentRuntimeArn'), parameters.get('accountId'), scope) }
+  const endpoint = onlyOne(parameters, 'qualifier') ?? 'DEFAULT'
+  if (!QUALIFIER.test(endpoint))
+    throw validation('qualifier', 'a qualifier is the name of an endpoint: a letter, then letters, digits and _')
+  return {
+    kind: 'call',
+    operation,
+    endpoint,
+    runtimeId: runtimeIdOf(decoded(encodedArn!, 'agentRuntimeArn'), onlyOne(parameters, 'accountId'), scope),
+  }
+}
+
+function onlyOne(parameters: URLSearchParams, name: string): string | null {
+  if (parameters.getAll(name).length > 1) throw validation(name, `the query parameter ${name} was sent more than once`)
+  return parameters.get(name)
+}
+
+function wrongMethod(what: string, allow: string, method: string): GatewayError {
+  return new GatewayError('MethodNotAllowedException', `${what} is ${allow}, not ${shown(method)}`, { allow })
 }
 
 /** An ARN of this installation, or a bare id beside its account. */
@@ -53,13 +78,18 @@ function runtimeIdOf(reference: string, accountId: string | null, scope: ArnScop
   if (!/^[0-9]{12}$/.test(account)) throw validation(arn ? 'agentRuntimeArn' : 'accountId', 'an account id has twelve digits')
   if (!RUNTIME_ID.test(id!)) throw malformedArn(reference)
   if (account !== scope.accountId || region !== scope.region || (accountId !== null && accountId !== scope.accountId)) {
-    throw notFound(`no agent runtime ${shown(reference)} here: this installation serves account ${scope.accountId} in region ${scope.region}`)
+    throw notFound(
+      `no agent runtime ${shown(reference)} here: this installation serves account ${scope.accountId} in region ${scope.region}`,
+    )
   }
   return id!
 }
 
 function malformedArn(reference: string): GatewayError {
-  return validation('agentRuntimeArn', `${shown(reference)} is not an agent runtime ARN: arn:aws:bedrock-agentcore:REGION:ACCOUNT:runtime/NAME-ID, its colons and slash percent-encoded once`)
+  return validation(
+    'agentRuntimeArn',
+    `${shown(reference)} is not an agent runtime ARN: arn:aws:bedrock-agentcore:REGION:ACCOUNT:runtime/NAME-ID, its colons and slash percent-encoded once`,
+  )
 }
 
 /** Once; what still decodes afterwards was encoded twice. */

@@ -7,12 +7,68 @@ const REQUEST_ID_HEADER = 'x-amzn-bedrock-agentcore-runtime-request-id'
 
 /** Never forwarded, whatever an allow-list says (contract 1.2). Compared with case and underscore folded (security rule 15). */
 const RESTRICTED = new Set([
-  'authorization', 'proxy-authorization', 'www-authenticate', 'cache-control', 'etag', 'pragma', 'vary', 'expires', 'last-modified', 'connection', 'keep-alive', 'upgrade',
-  'te', 'trailer', 'transfer-encoding', 'host', 'user-agent', 'referer', 'from', 'range', 'server', 'date', 'location', 'retry-after', 'cookie', 'set-cookie',
-  'content-security-policy', 'strict-transport-security', 'x-frame-options', 'origin', 'via', 'forwarded', 'x-real-ip', 'true-client-ip', 'x-requested-with', 'x-csrf-token',
-  'expect', 'workloadaccesstoken', 'oauth2callbackurl',
+  'authorization',
+  'proxy-authorization',
+  'www-authenticate',
+  'cache-control',
+  'etag',
+  'pragma',
+  'vary',
+  'expires',
+  'last-modified',
+  'connection',
+  'keep-alive',
+  'upgrade',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'host',
+  'user-agent',
+  'referer',
+  'from',
+  'range',
+  'server',
+  'date',
+  'location',
+  'retry-after',
+  'cookie',
+  'set-cookie',
+  'content-security-policy',
+  'strict-transport-security',
+  'x-frame-options',
+  'origin',
+  'via',
+  'forwarded',
+  'x-real-ip',
+  'true-client-ip',
+  'x-requested-with',
+  'x-csrf-token',
+  'referrer-policy',
+  'permissions-policy',
+  'dpr',
+  'device-memory',
+  'save-data',
+  'viewport-width',
+  'downlink',
+  'ect',
+  'rtt',
+  'expect',
+  'workloadaccesstoken',
+  'oauth2callbackurl',
 ])
-const RESTRICTED_PREFIXES = ['accept', 'content-', 'if-', 'access-control-', 'sec-', 'x-forwarded-', 'x-amz-', 'x-amzn-', 'proxy-', 'amz-sdk-']
+const RESTRICTED_PREFIXES = [
+  'accept',
+  'content-',
+  'if-',
+  'access-control-',
+  'cross-origin-',
+  'sec-',
+  'x-forwarded-',
+  'x-amz-',
+  'x-amzn-',
+  'proxy-',
+  'amz-sdk-',
+]
 /** Generator handlers of the TypeScript SDK answer 406 without it (contract T3). */
 const ACCEPT_ANYTHING = 'application/json, text/event-stream, */*'
 
@@ -45,18 +101,29 @@ export function toAgent(headers: Headers, { sessionId, requestId, allowed, conte
 function isForwardable(name: string): boolean {
   const folded = name.replaceAll('_', '-')
   if (folded.startsWith(CUSTOM_PREFIX)) return true
-  return !RESTRICTED.has(folded) && !RESTRICTED.has(folded.replaceAll('-', '')) && !RESTRICTED_PREFIXES.some((prefix) => folded.startsWith(prefix))
+  return (
+    !RESTRICTED.has(folded) &&
+    !RESTRICTED.has(folded.replaceAll('-', '')) &&
+    !RESTRICTED_PREFIXES.some((prefix) => folded.startsWith(prefix))
+  )
 }
 
 /** Response headers of the agent that reach the caller: what the contract models, and how to read the body. */
 const FROM_AGENT = new Set(['content-type', 'content-length', 'content-encoding', ...TRACE])
 
+// What Node writes as a header value. An agent that sends something else must not cost the caller the whole answer.
+const WRITABLE = /^[\t\x20-\x7e\x80-\xff]*$/
+
 /** Headers of the caller's answer. `received` as undici gives them. */
-export function toCaller(received: Record<string, string | string[] | undefined>, { sessionId, requestId }: Pick<Forwarded, 'sessionId' | 'requestId'>): Record<string, string> {
+export function toCaller(
+  received: Record<string, string | string[] | undefined>,
+  { sessionId, requestId }: Pick<Forwarded, 'sessionId' | 'requestId'>,
+): Record<string, string> {
   const out: Record<string, string> = { ...SAFE_HEADERS, [SESSION_HEADER]: sessionId, 'x-amzn-requestid': requestId }
   for (const [name, value] of Object.entries(received)) {
     if (value === undefined || !(FROM_AGENT.has(name) || name.startsWith(CUSTOM_PREFIX))) continue
-    out[name] = Array.isArray(value) ? value.join(', ') : value
+    const text = Array.isArray(value) ? value.join(', ') : value
+    if (WRITABLE.test(text)) out[name] = text
   }
   if (out['content-type']?.startsWith('text/event-stream')) out['x-accel-buffering'] = 'no'
   return out

@@ -15,6 +15,17 @@ export interface AgentCall {
   logHint: string
 }
 
+/** What an agent still sends after a status that is not 2xx is read and thrown away up to here, so that the connection can be kept. */
+const LONGEST_ERROR_BYTES = 64 * 1024
+const LONGEST_ERROR_MS = 1_000
+
+export interface Forwarded {
+  /** The agent's. */
+  status: number
+  /** Of its body, passed on or not. */
+  bytes: number
+}
+
 /** The connection was refused: no byte of the call has reached any agent. */
 export class Refused extends Error {}
 
@@ -22,11 +33,11 @@ export class Refused extends Error {}
 export class BrokenOff extends Error {}
 
 /**
- * Sends the call and streams the answer as it comes, with back-pressure. Resolves with the agent's status when the agent
+ * Sends the call and streams the answer as it comes, with back-pressure. Resolves when the agent
  * has finished. A caller that goes away does not stop the agent: the rest is read and thrown away. An agent that breaks
  * off after its head breaks the caller's stream visibly. Throws Refused, BrokenOff, or 424 for a status that is not 2xx.
  */
-export function forward(pool: Pool, call: AgentCall, response: ServerResponse): Promise<number> {
+export function forward(pool: Pool, call: AgentCall, response: ServerResponse): Promise<Forwarded> {
   return new Promise((resolve, reject) => {
     const relay = new Relay(call, response, resolve, reject)
     pool.dispatch({ method: 'POST', path: call.path, headers: call.headers, body: call.body }, relay)
@@ -36,13 +47,15 @@ export function forward(pool: Pool, call: AgentCall, response: ServerResponse): 
 class Relay implements Dispatcher.DispatchHandler {
   readonly #call: AgentCall
   readonly #response: ServerResponse
-  readonly #resolve: (status: number) => void
+  readonly #resolve: (forwarded: Forwarded) => void
   readonly #reject: (error: Error) => void
   #status = 0
+  #bytes = 0
+  #errorTimer: NodeJS.Timeout | undefined
   #callerIsGone = false
   #controller: Dispatcher.DispatchController | undefined
 
-  constructor(call: AgentCall, response: ServerResponse, resolve: (status: number) => void, reject: (error: Error) => void) {
+  constructor(call: AgentCall, response: ServerResponse, resolve: (forwarded: Forwarded) => void, reject: (error: Error) => void) {
     this.#call = call
     this.#response = response
     this.#resolve = resolve
@@ -56,33 +69,47 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#controller = controller
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+    if (status < 200) return // interim; the answer follows
     this.#status = status
-    if (!isSuccess(status) || this.#callerIsGone) return
+    if (!isSuccess(status)) {
+      this.#errorTimer = setTimeout(() => controller.abort(new Error('the error answer does not end')), LONGEST_ERROR_MS)
+      return
+    }
+    if (this.#callerIsGone) return
     this.#response.writeHead(status, toCaller(headers, this.#call))
     this.#response.flushHeaders()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!isSuccess(this.#status) || this.#callerIsGone) return
+    this.#bytes += chunk.length
+    if (!isSuccess(this.#status)) {
+      if (this.#bytes > LONGEST_ERROR_BYTES) controller.abort(new Error('the error answer is too long'))
+      return
+    }
+    if (this.#callerIsGone) return
     if (!this.#response.write(chunk)) controller.pause()
   }
 
   onResponseEnd(): void {
-    if (isSuccess(this.#status)) {
-      this.#response.end()
-      return this.#resolve(this.#status)
-    }
-    this.#reject(agentFailed(`Received error (${this.#status}) from runtime. ${this.#call.logHint}`))
+    if (!isSuccess(this.#status)) return this.#answeredError()
+    this.#response.end()
+    this.#resolve({ status: this.#status, bytes: this.#bytes })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error & { code?: string }): void {
     if (isSuccess(this.#status)) {
-      this.#response.destroy()                              // no clean end: the caller must see that it is not whole
-      return this.#resolve(this.#status)
+      this.#response.destroy() // no clean end: the caller must see that it is not whole
+      return this.#resolve({ status: this.#status, bytes: this.#bytes })
     }
+    if (this.#status !== 0) return this.#answeredError()
     const refused = error.code === 'ECONNREFUSED' || error.code === 'UND_ERR_CONNECT_TIMEOUT' || error.code === 'EHOSTUNREACH'
     this.#reject(refused ? new Refused(error.message, { cause: error }) : new BrokenOff(error.message, { cause: error }))
+  }
+
+  #answeredError(): void {
+    clearTimeout(this.#errorTimer)
+    this.#reject(agentFailed(`Received error (${this.#status}) from runtime. ${this.#call.logHint}`))
   }
 
   #onCallerClosed(): void {

@@ -1,10 +1,13 @@
 /** Adapter: connections to agents, by undici, one pool a pod. */
 import { Pool } from 'undici'
+import { Refused } from './forward.ts'
 
 const CONNECTIONS = 64
 const CONNECT_TIMEOUT_MS = 2_000
-/** Below what any agent's server keeps an idle connection: Node's own is 5 s, uvicorn's too. */
-const KEEP_ALIVE_MS = 2_000
+/** Below what agents' servers keep an idle connection (Node and uvicorn 5 s, gunicorn 2 s), or a call could meet its end. */
+const KEEP_ALIVE_MS = 1_000
+/** Pods that went, remembered: a call that was let in just before must not make a pool that nothing would remove. */
+const REMEMBERED_GONE = 1_000
 
 /**
  * Upstream connections, keyed by pod UID and never by address: an address may be another pod's by then (design rule 1).
@@ -12,8 +15,11 @@ const KEEP_ALIVE_MS = 2_000
  */
 export class Pools {
   readonly #pools = new Map<string, Pool>()
+  readonly #gone = new Set<string>()
 
+  /** Throws Refused when the pod is gone. */
   of(pod: { uid: string; address: string; port: number }): Pool {
+    if (this.#gone.has(pod.uid)) throw new Refused('the pod is gone')
     let pool = this.#pools.get(pod.uid)
     if (pool === undefined) {
       pool = new Pool(`http://${pod.address}:${pod.port}`, {
@@ -34,6 +40,8 @@ export class Pools {
   remove(podUID: string, how: 'gently' | 'at once'): void {
     const pool = this.#pools.get(podUID)
     this.#pools.delete(podUID)
+    this.#gone.add(podUID)
+    if (this.#gone.size > REMEMBERED_GONE) for (const oldest of this.#gone.values().take(1)) this.#gone.delete(oldest)
     void (how === 'gently' ? pool?.close() : pool?.destroy())?.catch(() => {})
   }
 

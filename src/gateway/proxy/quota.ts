@@ -7,28 +7,49 @@ export interface SpoolLimits {
   totalBytes: number
 }
 
-/** Counts what is spooled right now; a body that would go over is refused, not queued. */
+/** What small bodies may take of memory, all together; more goes to disk, however small. */
+const MEMORY_BYTES = 64 * 1024 * 1024
+
+/** Counts what is held right now; a body that would go over is refused, not queued. */
 export class SpoolQuota {
   readonly #limits: SpoolLimits
   readonly #held = new Map<string, number>()
+  #memoryBytes = 0
 
   constructor(limits: SpoolLimits) {
     this.#limits = limits
   }
 
-  /** Throws 429 when one of the three is used up. */
+  /** Takes bytes on disk. Throws 429 when one of the three is used up. */
   take(key: string, address: string, bytes: number): void {
     const { perKeyBytes, perAddressBytes, totalBytes } = this.#limits
-    for (const [name, limit] of [[`key ${key}`, perKeyBytes], [`address ${address}`, perAddressBytes], ['total', totalBytes]] as const) {
-      if ((this.#held.get(name) ?? 0) + bytes > limit) {
-        throw new GatewayError('ThrottlingException', 'too many large payloads are in flight: send this one when others have ended', { retryAfterMs: 2_000 })
-      }
+    const limits = [
+      [`key ${key}`, perKeyBytes],
+      [`address ${address}`, perAddressBytes],
+      ['total', totalBytes],
+    ] as const
+    for (const [name, limit] of limits) {
+      if ((this.#held.get(name) ?? 0) + bytes <= limit) continue
+      throw new GatewayError('ThrottlingException', 'too many large payloads are in flight: send this one when others have ended', {
+        retryAfterMs: 2_000,
+      })
     }
     this.#add(key, address, bytes)
   }
 
   release(key: string, address: string, bytes: number): void {
     this.#add(key, address, -bytes)
+  }
+
+  /** Takes bytes of memory; false: there are none left. */
+  takeMemory(bytes: number): boolean {
+    if (this.#memoryBytes + bytes > MEMORY_BYTES) return false
+    this.#memoryBytes += bytes
+    return true
+  }
+
+  releaseMemory(bytes: number): void {
+    this.#memoryBytes -= bytes
   }
 
   #add(key: string, address: string, bytes: number): void {

@@ -132,6 +132,8 @@ export class EmbeddedApi {
     const kind = target && this.kinds.find(({ group, version, plural }) => group === target.group && version === target.version && plural === target.resource)
     if (target === undefined || kind === undefined) throw noSuchPath()
     const { name, subresource } = target
+    const isMisplaced = kind.namespaced ? name !== undefined && target.namespace === undefined : target.namespace !== undefined && kind.plural !== 'namespaces'
+    if (isMisplaced) throw noSuchPath()
     const namespace = kind.namespaced ? target.namespace : undefined
     if (!call.identity.allows(verb, kind.group, kind.plural, subresource, namespace)) {
       throw forbidden(call.identity.user, verb, { ...kind, ...(subresource ? { subresource } : {}) }, name, namespace)
@@ -154,6 +156,7 @@ export class EmbeddedApi {
   async #onCollection(verb: string, request: Request & { everywhere: boolean }): Promise<ApiAnswer> {
     if (verb === 'list') return this.#reader.list(request)
     if (verb === 'watch') return this.#reader.watch(request)
+    if (request.everywhere) throw methodNotAllowed()
     if (verb === 'create') return this.#writer.create(request)
     if (verb === 'deletecollection') return this.#writer.deleteCollection(request)
     throw methodNotAllowed()

@@ -1,21 +1,27 @@
 import type { Timer } from '../../env/clock.ts'
-import type { KubeObject } from '../../kube/objects.ts'
+import type { KubeObject, OwnerReference } from '../../kube/objects.ts'
+import { apiVersionOf } from '../../kube/resource.ts'
 import type { ApiEnv } from './api.ts'
 import type { Committed, ObjectStore } from './object-store.ts'
 import type { ServedKind } from './served-kinds.ts'
-import { Refusal } from './statuses.ts'
 import type { Writer } from './write.ts'
 
 /** The real collector works in the background too: what it does is never part of the write that caused it. */
 const SOON_MS = 1
+/** After the disk refused. */
+const AGAIN_MS = 1_000
+/** The real server forgets events, too. */
+const EVENT_LIFE_MS = 3_600_000
+const EVENTS = 'core/events'
 
-/** Deletes what has lost its owners, and empties namespaces that are being deleted. */
+/** Deletes what has lost its owners, empties namespaces that are being deleted, and forgets events after an hour. */
 export class Collector {
   readonly #env: ApiEnv
   readonly #store: ObjectStore
   readonly #kinds: readonly ServedKind[]
   readonly #writer: Writer
   #due: Timer | undefined
+  #expiry: Timer | undefined
   #stopped = false
 
   constructor(env: ApiEnv, store: ObjectStore, kinds: readonly ServedKind[], writer: Writer) {
@@ -26,16 +32,18 @@ export class Collector {
   }
 
   /** Called after every commit. */
-  noticed({ type, object, collection }: Committed): void {
-    const owned = (object.metadata.ownerReferences?.length ?? 0) > 0
-    const leavesNamespace = collection === 'core/namespaces' && object.metadata.deletionTimestamp !== undefined
-    if (type === 'DELETED' || (type === 'ADDED' && owned) || leavesNamespace) this.sweep()
+  noticed({ type, object, previous, collection }: Committed): void {
+    const { ownerReferences, deletionTimestamp } = object.metadata
+    const isNewlyOwned = (ownerReferences?.length ?? 0) > 0 && ownerReferences !== previous?.metadata.ownerReferences
+    const leavesNamespace = collection === 'core/namespaces' && deletionTimestamp !== undefined
+    if (type === 'DELETED' || isNewlyOwned || leavesNamespace) this.sweep()
+    if (collection === EVENTS && type === 'ADDED') this.#armExpiry()
   }
 
   /** Looks at everything soon. */
-  sweep(): void {
+  sweep(afterMs = SOON_MS): void {
     if (this.#due || this.#stopped) return
-    this.#due = this.#env.clock.after(SOON_MS, () => {
+    this.#due = this.#env.clock.after(afterMs, () => {
       this.#due = undefined
       void this.#collect()
     })
@@ -44,47 +52,74 @@ export class Collector {
   stop(): void {
     this.#stopped = true
     this.#due?.cancel()
+    this.#expiry?.cancel()
+  }
+
+  #armExpiry(): void {
+    if (this.#stopped) return
+    this.#expiry ??= this.#env.clock.after(EVENT_LIFE_MS, () => {
+      this.#expiry = undefined
+      this.sweep()
+      if (this.#store.list(EVENTS).length > 0) this.#armExpiry()
+    })
   }
 
   async #collect(): Promise<void> {
     try {
       await this.#store.exclusively(async () => {
-        for (const { object } of this.#store.all()) if (this.#isOrphaned(object) || this.#isEvicted(object)) await this.#delete(object)
-        for (const namespace of this.#store.list('core/namespaces')) if (namespace.metadata.deletionTimestamp) await this.#finishNamespace(namespace)
+        for (const { object } of this.#store.all()) if (this.#mustGo(object)) await this.#delete(object)
+        for (const namespace of this.#store.list('core/namespaces')) if (namespace.metadata.deletionTimestamp) await this.#finish(namespace)
       })
     } catch (error) {
-      this.#env.log.warn({ err: error }, 'garbage collection could not finish; the next change tries again')
+      this.#env.log.warn({ err: error }, 'garbage collection could not finish and tries again')
+      this.sweep(AGAIN_MS)
     }
   }
 
-  #isOrphaned({ metadata }: KubeObject): boolean {
-    const owners = metadata.ownerReferences ?? []
-    if (owners.length === 0 || metadata.deletionTimestamp) return false
-    return owners.every(({ uid, name }) => {
-      const owner = this.#store.withUID(uid)
-      return owner === undefined || owner.object.metadata.name !== name || owner.slot.namespace !== (metadata.namespace ?? '')
-    })
+  #mustGo(object: KubeObject): boolean {
+    return !object.metadata.deletionTimestamp && (this.#isOrphaned(object) || this.#isEvicted(object) || this.#isForgotten(object))
   }
 
-  #isEvicted({ metadata }: KubeObject): boolean {
-    if (!metadata.namespace || metadata.deletionTimestamp) return false
-    const namespace = this.#store.get({ collection: 'core/namespaces', namespace: '', name: metadata.namespace })
-    return namespace?.metadata.deletionTimestamp !== undefined
+  #isOrphaned({ metadata: { ownerReferences = [], namespace = '' } }: KubeObject): boolean {
+    return ownerReferences.length > 0 && !ownerReferences.some((owner) => this.#isThere(owner, namespace))
   }
 
-  async #finishNamespace(namespace: KubeObject): Promise<void> {
-    const inUse = this.#store.all().some(({ object }) => object.metadata.namespace === namespace.metadata.name)
-    if (!inUse) await this.#store.remove({ collection: 'core/namespaces', namespace: '', name: namespace.metadata.name })
+  /** An owner is in the same namespace, or in none. */
+  #isThere({ uid, name, kind, apiVersion }: OwnerReference, namespace: string): boolean {
+    const found = this.#store.withUID(uid)
+    if (found === undefined) return false
+    const { slot, object } = found
+    return slot.name === name && (slot.namespace === namespace || slot.namespace === '') && object.kind === kind && groupOf(object.apiVersion) === groupOf(apiVersion)
+  }
+
+  #isEvicted({ metadata: { namespace } }: KubeObject): boolean {
+    const place = namespace && this.#store.get({ collection: 'core/namespaces', namespace: '', name: namespace })
+    return place ? place.metadata.deletionTimestamp !== undefined : false
+  }
+
+  #isForgotten(object: KubeObject): boolean {
+    if (object.kind !== 'Event' || object.apiVersion !== 'v1') return false
+    const { series, lastTimestamp } = object as KubeObject & { series?: { lastObservedTime?: string }; lastTimestamp?: string }
+    const last = series?.lastObservedTime ?? lastTimestamp ?? object.metadata.creationTimestamp!
+    return Date.parse(last) + EVENT_LIFE_MS <= this.#env.clock.now()
+  }
+
+  async #finish(namespace: KubeObject): Promise<void> {
+    const { name, finalizers } = namespace.metadata
+    if (this.#store.all().some(({ object }) => object.metadata.namespace === name)) return
+    const slot = { collection: 'core/namespaces', namespace: '', name }
+    if (!finalizers?.length) return void (await this.#store.remove(slot))
+    const { spec } = namespace as KubeObject & { spec?: { finalizers?: string[] } }
+    if (spec?.finalizers?.length) await this.#store.put(slot, Object.assign({}, namespace, { spec: {} }))
   }
 
   async #delete(object: KubeObject): Promise<void> {
     const found = this.#store.withUID(object.metadata.uid!)
-    const kind = found && this.#kinds.find(({ collection }) => collection === found.slot.collection)
-    if (!found || !kind) return
-    try {
-      await this.#writer.deleteNow(kind, found.slot, { uid: object.metadata.uid!, propagationPolicy: 'Background' })
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-    }
+    const kind = found && this.#kinds.find((candidate) => candidate.collection === found.slot.collection && apiVersionOf(candidate) === object.apiVersion)
+    if (found && kind) await this.#writer.deleteNow(kind, found.slot, { uid: object.metadata.uid!, propagationPolicy: 'Background', dryRun: false })
   }
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? apiVersion.split('/')[0]! : ''
 }

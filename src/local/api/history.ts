@@ -3,9 +3,11 @@ import type { KubeObject } from '../../kube/objects.ts'
 import type { WatchEvent } from '../../kube/transport.ts'
 import type { Committed } from './object-store.ts'
 import type { Matcher } from './selectors.ts'
-import { Refusal, expired, failure } from './statuses.ts'
+import { expired, failure, type Refusal } from './statuses.ts'
 
 const BOOKMARK_MS = 60_000
+/** A watch that is this far behind ends, and its client comes back; its memory is bounded. */
+const LONGEST_QUEUE = 10_000
 
 export interface WatchOptions {
   collection: string
@@ -59,11 +61,15 @@ export class History {
     for (const watcher of this.#watchers) watcher.offer(event)
   }
 
-  /** Throws 410 for a resourceVersion that is forgotten. */
+  /**
+   * A watch from a resourceVersion that is forgotten begins, and ends, with the error 410, as the real server has it. So
+   * does one from the future: there it would wait for ever, but here it means that the state's folder was emptied.
+   */
   watch(options: WatchOptions): AsyncIterable<WatchEvent> {
-    if (options.after < this.#forgottenThrough) throw expired(`too old resource version: ${options.after} (${this.#forgottenThrough})`)
-    if (options.after > this.#now()) throw new Refusal(504, 'Timeout', `Too large resource version: ${options.after}, current: ${this.#now()}`)
-    const missed = this.#events.filter((event) => event.resourceVersion > options.after)
+    const { after } = options
+    if (after < this.#forgottenThrough) return refused(expired(`too old resource version: ${after} (${this.#forgottenThrough})`))
+    if (after > this.#now()) return refused(expired(`too large resource version: ${after}, current: ${this.#now()}`))
+    const missed = this.#events.filter((event) => event.resourceVersion > after)
     const watcher = new Watcher(options, this.#clock, this.#now, () => this.#watchers.delete(watcher))
     this.#watchers.add(watcher)
     for (const event of missed) watcher.offer(event)
@@ -74,6 +80,10 @@ export class History {
   close(): void {
     for (const watcher of this.#watchers) watcher.end()
   }
+}
+
+async function* refused({ code, reason, message }: Refusal): AsyncGenerator<WatchEvent> {
+  yield { type: 'ERROR', object: failure(code, reason, message) }
 }
 
 class Watcher implements AsyncIterable<WatchEvent> {
@@ -145,6 +155,7 @@ class Watcher implements AsyncIterable<WatchEvent> {
 
   #push(event: WatchEvent): void {
     if (this.#ended) return
+    if (this.#queue.length >= LONGEST_QUEUE + this.#options.initial.length) return this.end()
     this.#queue.push(event)
     this.#wake?.()
   }

@@ -47,7 +47,9 @@ export class ObjectStore {
   async load(): Promise<void> {
     const { objects, reservedThrough } = await this.#persistence.load()
     for (const { key, object } of objects) this.#keep(slotOf(key), object)
-    this.#resourceVersion = this.#reservedThrough = reservedThrough
+    // The counter's file may be lost while the objects are not.
+    const highest = Math.max(0, ...objects.map(({ object }) => Number(object.metadata.resourceVersion) || 0))
+    this.#resourceVersion = this.#reservedThrough = Math.max(reservedThrough, highest)
   }
 
   get resourceVersion(): number {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isObject } from './patch-merge.ts'
+import { isObject, setField } from './patch-merge.ts'
 import { Refusal, badRequest } from './statuses.ts'
 
 interface Operation {
@@ -9,30 +9,41 @@ interface Operation {
   value?: unknown
 }
 
+const INDEX = /^(0|[1-9]\d*)$/
+/** The real server's bounds: a few copies of everything into itself would fill any memory. */
+const MOST_OPERATIONS = 10_000
+const MOST_COPIED_BYTES = 3 * 1024 * 1024
+
 /** JSON patch, RFC 6902. Throws 400 for a malformed patch, 422 for one that does not apply. The target is not changed. */
 export function jsonPatch(target: unknown, patch: unknown): unknown {
-  if (!Array.isArray(patch)) throw badRequest('a JSON patch is a list of operations')
-  return (patch as Operation[]).reduce(applyOperation, structuredClone(target))
+  if (!Array.isArray(patch) || !patch.every(isObject)) throw badRequest('a JSON patch is a list of operations')
+  if (patch.length > MOST_OPERATIONS) throw tooLarge(`The allowed maximum operations in a JSON patch is ${MOST_OPERATIONS}, got ${patch.length}`)
+  let copiedBytes = 0
+  return (patch as unknown as Operation[]).reduce((document, operation) => {
+    if (operation.op !== 'copy') return applyOperation(document, operation)
+    const value = read(document, pointer(operation.from))
+    copiedBytes += JSON.stringify(value).length
+    if (copiedBytes > MOST_COPIED_BYTES) throw tooLarge(`The copies of a JSON patch may be ${MOST_COPIED_BYTES} bytes together`)
+    return applyOperation(document, { op: 'add', path: operation.path, value })
+  }, structuredClone(target))
 }
 
 function applyOperation(document: unknown, operation: Operation): unknown {
   const path = pointer(operation.path)
   switch (operation.op) {
     case 'add':
-      return edit(document, path, (parent, key) => insert(parent, key, operation.value), operation.value)
+      return edit(document, path, (parent, key) => insert(parent, key, structuredClone(operation.value)), operation.value)
     case 'remove':
       read(document, path)
       return edit(document, path, removeAt, undefined)
     case 'replace':
       read(document, path)
-      return edit(document, path, (parent, key) => ((parent as Record<string, unknown>)[key] = operation.value), operation.value)
+      return edit(document, path, (parent, key) => setField(parent as Record<string, unknown>, key, operation.value), operation.value)
     case 'move': {
-      const from = pointer(operation.from ?? '')
+      const from = pointer(operation.from)
       const value = read(document, from)
       return applyOperation(edit(document, from, removeAt, undefined), { op: 'add', path: operation.path, value })
     }
-    case 'copy':
-      return applyOperation(document, { op: 'add', path: operation.path, value: structuredClone(read(document, pointer(operation.from ?? ''))) })
     case 'test':
       if (isDeepStrictEqual(read(document, path), operation.value)) return document
       throw doesNotApply(`testing value ${operation.path} failed`)
@@ -48,9 +59,9 @@ function pointer(path: unknown): string[] {
 
 function read(document: unknown, path: string[]): unknown {
   return path.reduce((value, key) => {
-    const container = Array.isArray(value) || isObject(value) ? (value as Record<string, unknown>) : undefined
-    if (container === undefined || !Object.hasOwn(container, key)) throw doesNotApply(`the path /${path.join('/')} does not exist`)
-    return container[key]
+    const isThere = Array.isArray(value) ? INDEX.test(key) && Number(key) < value.length : isObject(value) && Object.hasOwn(value, key)
+    if (!isThere) throw doesNotApply(`the path /${path.join('/')} does not exist`)
+    return (value as Record<string, unknown>)[key]
   }, document)
 }
 
@@ -63,9 +74,9 @@ function edit(document: unknown, path: string[], change: (parent: unknown, key: 
 }
 
 function insert(parent: unknown, key: string, value: unknown): void {
-  if (!Array.isArray(parent)) return void ((parent as Record<string, unknown>)[key] = value)
+  if (!Array.isArray(parent)) return void setField(parent as Record<string, unknown>, key, value)
   const index = key === '-' ? parent.length : Number(key)
-  if (!Number.isInteger(index) || index < 0 || index > parent.length) throw doesNotApply(`the index ${key} is out of range`)
+  if (!(key === '-' || INDEX.test(key)) || index > parent.length) throw doesNotApply(`the index ${key} is out of range`)
   parent.splice(index, 0, value)
 }
 
@@ -76,4 +87,8 @@ function removeAt(parent: unknown, key: string): void {
 
 function doesNotApply(message: string): Refusal {
   return new Refusal(422, 'Invalid', `the server rejected our request due to an error in our request: ${message}`)
+}
+
+function tooLarge(message: string): Refusal {
+  return new Refusal(413, 'RequestEntityTooLarge', `Request entity too large: ${message}`)
 }

@@ -4,9 +4,18 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   const merged: Record<string, unknown> = isObject(target) ? { ...target } : {}
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete merged[key]
-    else merged[key] = mergePatch(merged[key], value)
+    else setField(merged, key, mergePatch(ownField(merged, key), value))
   }
   return merged
+}
+
+/** An own field always, also one that is called `__proto__`. */
+export function setField(object: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+}
+
+export function ownField(object: Record<string, unknown>, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isObject } from './patch-merge.ts'
+import { isObject, ownField, setField } from './patch-merge.ts'
 
 type Fields = Record<string, unknown>
 
@@ -34,9 +34,9 @@ function mergeMap(target: Fields, patch: Fields): Fields {
   for (const [key, value] of Object.entries(patch)) {
     if (key.startsWith('$')) continue
     if (value === null) delete merged[key]
-    else if (Array.isArray(value)) merged[key] = mergeList(key, merged[key], value)
+    else if (Array.isArray(value)) setField(merged, key, mergeList(key, ownField(merged, key), value))
     else if (isObject(value)) mergeChild(merged, key, value)
-    else merged[key] = value
+    else setField(merged, key, value)
   }
   retainKeys(merged, patch['$retainKeys'])
   for (const [key, value] of Object.entries(patch)) applyListDirective(merged, key, value)
@@ -45,7 +45,10 @@ function mergeMap(target: Fields, patch: Fields): Fields {
 
 function mergeChild(merged: Fields, key: string, patch: Fields): void {
   if (patch['$patch'] === 'delete') delete merged[key]
-  else merged[key] = mergeMap(isObject(merged[key]) ? merged[key] : {}, patch)
+  else {
+    const before = ownField(merged, key)
+    setField(merged, key, mergeMap(isObject(before) ? before : {}, patch))
+  }
 }
 
 function mergeList(field: string, target: unknown, patch: unknown[]): unknown[] {

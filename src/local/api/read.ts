@@ -5,7 +5,7 @@ import type { History } from './history.ts'
 import type { ObjectStore } from './object-store.ts'
 import { fieldMatcher, labelMatcher, type Matcher } from './selectors.ts'
 import type { ServedKind } from './served-kinds.ts'
-import { badRequest, expired, notFound } from './statuses.ts'
+import { badRequest, expired, notFound, tooLargeVersion } from './statuses.ts'
 
 export interface Request {
   kind: ServedKind
@@ -35,6 +35,7 @@ export class Reader {
 
   list({ kind, namespace, call, everywhere }: Request & { everywhere: boolean }): ApiAnswer {
     const matches = matcherOf(kind, call.query)
+    this.#checkVersion(call.query)
     const all = this.#store.list(kind.collection, everywhere || !kind.namespaced ? undefined : namespace).filter(matches)
     const { page, rest } = pageOf(all, call.query)
     const continues = rest > 0 ? { continue: tokenAfter(page.at(-1)!, this.#store.resourceVersion), remainingItemCount: rest } : {}
@@ -44,7 +45,7 @@ export class Reader {
         kind: `${kind.kind}List`,
         apiVersion: apiVersionOf(kind),
         metadata: { resourceVersion: String(this.#store.resourceVersion), ...continues },
-        items: page.map(kind.toServed),
+        items: page.map(kind.toServed).map((object) => (kind.definition ? object : withoutType(object))),
       },
     }
   }
@@ -83,6 +84,16 @@ export class Reader {
     return { status: 200, text: this.#env.logs.read(pod, container, logOptions(call.query), call.signal) }
   }
 
+  /** There is only what is now: the newest state serves for all that ask for one not older, and for no other. */
+  #checkVersion(query: URLSearchParams): void {
+    const asked = query.get('resourceVersion') ?? ''
+    if (asked === '' || asked === '0') return
+    const now = this.#store.resourceVersion
+    if (!/^\d+$/.test(asked)) throw badRequest(`Invalid value: "${asked}": resourceVersion must be a number`)
+    if (Number(asked) > now) throw tooLargeVersion(asked, now)
+    if (query.get('resourceVersionMatch') === 'Exact' && Number(asked) < now) throw expired('The resourceVersion for the provided list is too old.')
+  }
+
   #find(kind: ServedKind, namespace: string, name: string): KubeObject {
     const object = this.#store.get({ collection: kind.collection, namespace, name })
     if (object === undefined) throw notFound(kind, name)
@@ -94,6 +105,11 @@ export function matcherOf(kind: ServedKind, query: URLSearchParams): Matcher {
   const byLabel = labelMatcher(query.get('labelSelector'))
   const byField = fieldMatcher(query.get('fieldSelector')?.replaceAll('regarding.', 'involvedObject.') ?? null, new Set(['metadata.name', 'metadata.namespace', ...kind.selectableFields]))
   return (object) => byLabel(object) && byField(object)
+}
+
+/** The real server names kind and version of built-in objects once, in the list. */
+function withoutType({ apiVersion: _apiVersion, kind: _kind, ...object }: KubeObject): object {
+  return object
 }
 
 /** Pages go by key, so an object that comes or goes between two pages neither repeats nor hides another. */

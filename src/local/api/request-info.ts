@@ -38,7 +38,13 @@ function objectOf(segments: string[]): RequestInfo['object'] {
   if (group === undefined || version === undefined || afterRoot.length === 0 || afterRoot[0] === '') return undefined
   const [first, namespace, ...inside] = afterRoot
   if (first !== 'namespaces' || namespace === undefined || inside.length === 0 || isOfTheNamespaceItself(inside)) {
-    return { group, version, resource: first!, ...named(namespace, afterRoot.slice(2)), ...(first === 'namespaces' && namespace ? { namespace } : {}) }
+    return {
+      group,
+      version,
+      resource: first!,
+      ...named(namespace, afterRoot.slice(2)),
+      ...(first === 'namespaces' && namespace ? { namespace } : {}),
+    }
   }
   return { group, version, resource: inside[0]!, namespace, ...named(inside[1], inside.slice(2)) }
 }

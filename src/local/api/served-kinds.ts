@@ -18,6 +18,10 @@ export interface ServedKind extends FacedKind {
   /** False: memory only. */
   isKept: boolean
   isReadOnly: boolean
+  /** Whether a PUT must say which resourceVersion it replaces. */
+  needsResourceVersion: boolean
+  /** Whether a DELETE answers with the object rather than with a Status. */
+  answersDeleted: boolean
   /** Carrel's own: validated by its schema. */
   definition?: Kind
   toStored: (object: KubeObject) => KubeObject
@@ -37,6 +41,8 @@ function serve(given: Given): ServedKind {
     selectableFields: [],
     isKept: true,
     isReadOnly: false,
+    needsResourceVersion: false,
+    answersDeleted: false,
     toStored: asIs,
     toServed: asIs,
     ...given,
@@ -52,14 +58,14 @@ const own = [AGENT_RUNTIMES, AGENT_SESSIONS] as Kind[]
 export const SERVED_KINDS: readonly ServedKind[] = [
   serve({ group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false, hasStatus: true, selectableFields: ['status.phase'] }),
   serve({ group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false, hasStatus: true }),
-  serve({ group: '', version: 'v1', kind: 'Pod', plural: 'pods', hasStatus: true, hasGeneration: true, selectableFields: ['spec.nodeName', 'status.phase'] }),
+  serve({ group: '', version: 'v1', kind: 'Pod', plural: 'pods', hasStatus: true, hasGeneration: true, answersDeleted: true, selectableFields: ['spec.nodeName', 'status.phase'] }),
   serve({ group: '', version: 'v1', kind: 'Secret', plural: 'secrets', selectableFields: ['type'] }),
   serve({ group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps' }),
-  serve({ group: '', version: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts' }),
+  serve({ group: '', version: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts', needsResourceVersion: true, answersDeleted: true }),
   serve({ group: '', version: 'v1', ...events }),
   serve({ group: 'events.k8s.io', version: 'v1', ...events, toStored: toCoreEvent, toServed: fromCoreEvent }),
   serve({ group: 'apps', version: 'v1', kind: 'ControllerRevision', plural: 'controllerrevisions' }),
-  serve({ group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases' }),
+  serve({ group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases', needsResourceVersion: true }),
   serve({
     group: 'apiextensions.k8s.io',
     version: 'v1',
@@ -70,7 +76,7 @@ export const SERVED_KINDS: readonly ServedKind[] = [
     isKept: false,
     hasStatus: true,
   }),
-  ...own.map((definition) => serve({ ...definition, hasStatus: true, hasGeneration: true, definition })),
+  ...own.map((definition) => serve({ ...definition, hasStatus: true, hasGeneration: true, needsResourceVersion: true, definition })),
 ]
 
 /** The CustomResourceDefinitions that describe Carrel's kinds. */

@@ -22,11 +22,18 @@ export class Refusal extends Error {
 }
 
 export function failure(code: number, reason: string, message: string, details?: Status['details']): Status {
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, ...(details ? { details } : {}), code }
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, ...detailed(details), code }
 }
 
-export function success(details: Status['details']): Status {
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', ...(details ? { details } : {}), code: 200 }
+export function success(code: 200 | 201, details?: Status['details']): Status {
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', ...detailed(details), code }
+}
+
+/** The core group is no group: the real server leaves the field out. */
+function detailed(details: Status['details']): Pick<Status, 'details'> {
+  if (details === undefined) return {}
+  const { group, ...rest } = details
+  return { details: group ? { ...rest, group } : rest }
 }
 
 interface Named {
@@ -50,16 +57,40 @@ export const conflict = (kind: Named, name: string, why: string): Refusal =>
 export const modified = (kind: Named, name: string): Refusal =>
   conflict(kind, name, 'the object has been modified; please apply your changes to the latest version and try again')
 
+/** To create something in a namespace that is being emptied. */
+export function namespaceEnds(kind: Named, name: string, namespace: string): Refusal {
+  const message = `unable to create new content in namespace ${namespace} because it is being terminated`
+  const causes = [{ reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' }]
+  return new Refusal(403, 'Forbidden', `${qualified(kind)} "${name}" is forbidden: ${message}`, { name, group: kind.group, kind: kind.plural, causes })
+}
+
 export const badRequest = (message: string): Refusal => new Refusal(400, 'BadRequest', message)
 
 export const methodNotAllowed = (): Refusal => new Refusal(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource')
 
 export const expired = (message = 'The resourceVersion for the provided watch is too old.'): Refusal => new Refusal(410, 'Expired', message)
 
+export function tooLargeVersion(asked: string, now: number): Refusal {
+  const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }]
+  return new Refusal(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${now}`, { causes, retryAfterSeconds: 1 }, { 'retry-after': '1' })
+}
+
 export interface Cause {
   reason: string
   message: string
   field: string
+}
+
+export function required(field: string, message = ''): Cause {
+  return { reason: 'FieldValueRequired', field, message: `Required value${message ? `: ${message}` : ''}` }
+}
+
+export function invalidValue(field: string, value: unknown, message: string): Cause {
+  return { reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value)}: ${message}` }
+}
+
+export function forbiddenField(field: string, message: string): Cause {
+  return { reason: 'FieldValueForbidden', field, message: `Forbidden: ${message}` }
 }
 
 export function invalid(kind: Named & { kind: string }, name: string, causes: Cause[]): Refusal {

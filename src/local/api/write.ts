@@ -4,15 +4,21 @@ import { uuid } from '../../env/random.ts'
 import type { KubeObject, ObjectMeta, Pod } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
 import type { ApiAnswer, ApiEnv } from './api.ts'
+import { afterDelete, checkDeletable, deleteOptions, isFinished, type DeleteOptions } from './delete.ts'
 import { applyRules } from './object-rules.ts'
 import type { ObjectStore, Slot } from './object-store.ts'
+import { isObject } from './patch-merge.ts'
 import { patched } from './patch.ts'
 import { matcherOf, type Request } from './read.ts'
 import type { ServedKind } from './served-kinds.ts'
-import { Refusal, alreadyExists, badRequest, conflict, forbidden, invalid, modified, notFound, success } from './statuses.ts'
+import { checkShape } from './shape.ts'
+import { Refusal, alreadyExists, badRequest, conflict, forbidden, invalid, invalidValue, modified, namespaceEnds, notFound, success } from './statuses.ts'
 
 type Named = Request & { name: string }
 type UpdateRequest = Named & { subresource?: 'status' }
+
+/** What generateName keeps of a longer one. */
+const LONGEST_PREFIX = 248
 
 /** POST, PUT, PATCH and DELETE. Each runs alone, from reading what is to the durable commit. */
 export class Writer {
@@ -26,12 +32,14 @@ export class Writer {
     this.#kinds = kinds
   }
 
-  /** Makes an object that every installation has, or renews one that the server itself writes. */
+  /** Makes an object that every installation has. */
   async ensure(kindName: string, object: KubeObject): Promise<void> {
     const kind = this.#kinds.find(({ kind: name }) => name === kindName)!
     await this.#store.exclusively(async () => {
       const slot = slotOf(kind, object.metadata)
-      if (this.#store.get(slot) === undefined) await this.#store.put(slot, this.#fresh(kind, object, ''))
+      if (this.#store.get(slot)) return
+      const fresh = this.#fresh(kind, object, '')
+      await this.#store.put(slot, kind.isReadOnly ? fresh : applyRules({ kind, object: fresh, fieldValidation: 'Ignore' }).object)
     })
   }
 
@@ -39,6 +47,7 @@ export class Writer {
     return this.#store.exclusively(async () => {
       refuseReadOnly(kind, call.identity.user, 'create')
       const given = objectOf(kind, call.body)
+      if (given.metadata.resourceVersion) throw new Refusal(500, '', 'resourceVersion should not be set on objects to be created')
       this.#checkNamespace(kind, given, namespace)
       const { object, warnings } = applyRules({ kind, object: this.#fresh(kind, kind.toStored(given), namespace), fieldValidation: validationOf(call.query) })
       const slot = slotOf(kind, object.metadata)
@@ -54,16 +63,18 @@ export class Writer {
       const slot = { collection: kind.collection, namespace, name }
       const old = this.#store.get(slot)
       if (old === undefined) throw notFound(kind, name)
-      const given = call.method === 'PATCH' ? patched(kind.toServed(old), call.contentType, call.body, kind.definition === undefined) : call.body
-      const sent = kind.toStored(objectOf(kind, given))
-      checkMetadata(kind, sent, old, name, namespace)
+      const isPatched = call.method === 'PATCH'
+      checkDepth(call.body)
+      const sent = kind.toStored(objectOf(kind, isPatched ? patched(kind.toServed(old), call.contentType, call.body, kind.definition === undefined) : call.body))
+      checkMetadata(kind, sent, old, slot)
 
       const merged = subresource === 'status' ? withStatusOf(old, sent) : withoutStatusOf(kind, old, sent)
-      const ruled = applyRules({ kind, object: merged, old, fieldValidation: validationOf(call.query), ...(subresource ? { subresource } : {}) })
+      const ruled = applyRules({ kind, object: merged, old, fieldValidation: validationOf(call.query), isPatched, ...(subresource ? { subresource } : {}) })
       const object = withGeneration(kind, ruled.object, old)
       const headers = warningHeaders(ruled.warnings)
-      if (isDeepStrictEqual(object, old) || isDryRun(call.query)) return { status: 200, headers, body: kind.toServed(object) }
-      if (isFinished(object)) return { status: 200, headers, body: kind.toServed(await this.#store.remove(slot)) }
+      if (isDryRun(call.query)) return { status: 200, headers, body: kind.toServed(object) }
+      if (isFinished(kind, object)) return { status: 200, headers, body: kind.toServed(await this.#store.remove(slot)) }
+      if (isDeepStrictEqual(object, old)) return { status: 200, headers, body: kind.toServed(old) }
       return { status: 200, headers, body: kind.toServed(await this.#store.put(slot, object)) }
     })
   }
@@ -71,7 +82,7 @@ export class Writer {
   delete({ kind, namespace, name, call }: Named): Promise<ApiAnswer> {
     return this.#store.exclusively(async () => {
       refuseReadOnly(kind, call.identity.user, 'delete')
-      return this.deleteNow(kind, { collection: kind.collection, namespace, name }, deleteOptions(call.body, call.query), isDryRun(call.query))
+      return this.deleteNow(kind, { collection: kind.collection, namespace, name }, deleteOptions(call.body, call.query))
     })
   }
 
@@ -80,7 +91,7 @@ export class Writer {
       refuseReadOnly(kind, call.identity.user, 'deletecollection')
       const chosen = this.#store.list(kind.collection, kind.namespaced ? namespace : undefined).filter(matcherOf(kind, call.query))
       const options = deleteOptions(call.body, call.query)
-      for (const object of chosen) await this.deleteNow(kind, slotOf(kind, object.metadata), options, isDryRun(call.query))
+      for (const object of chosen) await this.deleteNow(kind, slotOf(kind, object.metadata), options)
       const metadata = { resourceVersion: String(this.#store.resourceVersion) }
       return { status: 200, body: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items: chosen.map(kind.toServed) } }
     })
@@ -96,7 +107,7 @@ export class Writer {
       if (!target) throw badRequest('a Binding names its node in target.name')
       if (pod.spec?.nodeName) throw conflict({ group: '', plural: 'pods/binding' }, name, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`)
       await this.#store.put(slot, { ...pod, spec: { ...pod.spec!, nodeName: target } } as Pod)
-      return { status: 201, body: success(undefined) }
+      return { status: 201, body: success(201) }
     })
   }
 
@@ -104,30 +115,19 @@ export class Writer {
    * Inside `exclusively`. With finalizers, or a running pod's grace, the object stays, marked; the last finalizer's removal
    * or kubelet's delete without grace takes it away.
    */
-  async deleteNow(kind: ServedKind, slot: Slot, options: DeleteOptions, dryRun = false): Promise<ApiAnswer> {
+  async deleteNow(kind: ServedKind, slot: Slot, options: DeleteOptions): Promise<ApiAnswer> {
     const object = this.#store.get(slot)
     if (object === undefined) throw notFound(kind, slot.name)
-    checkPreconditions(kind, object, options)
-    const graceSeconds = graceOf(kind, object, options)
-    const waits = graceSeconds > 0 || (object.metadata.finalizers?.length ?? 0) > 0 || isNamespaceInUse(kind, object)
-    if (options.propagationPolicy === 'Orphan' && !dryRun) await this.#orphanDependents(object)
-    if (!waits) {
-      if (!dryRun) await this.#store.remove(slot)
-      return { status: 200, body: success({ name: slot.name, group: kind.group, kind: kind.plural, uid: object.metadata.uid! }) }
+    checkDeletable(kind, object, options)
+    if (options.propagationPolicy === 'Orphan' && !options.dryRun) await this.#orphanDependents(object)
+    const left = afterDelete(kind, object, options, this.#env.clock.now())
+    if (left !== undefined) {
+      const stored = options.dryRun || left === object ? left : await this.#store.put(slot, left)
+      return { status: 200, body: kind.toServed(stored) }
     }
-    const marked = this.#marked(kind, object, graceSeconds)
-    const stored = dryRun || isDeepStrictEqual(marked, object) ? marked : await this.#store.put(slot, marked)
-    return { status: 200, body: kind.toServed(stored) }
-  }
-
-  #marked(kind: ServedKind, object: KubeObject, graceSeconds: number): KubeObject {
-    const { metadata } = object
-    const shorter = metadata.deletionTimestamp !== undefined && graceSeconds >= (metadata.deletionGracePeriodSeconds ?? 0)
-    if (shorter) return object
-    const at = rfc3339Seconds(this.#env.clock.now() + graceSeconds * 1000)
-    const generation = kind.hasGeneration ? { generation: (metadata.generation ?? 0) + 1 } : {}
-    const marked = { ...object, metadata: { ...metadata, ...generation, deletionTimestamp: at, deletionGracePeriodSeconds: graceSeconds } }
-    return kind.kind === 'Namespace' ? ({ ...marked, status: { phase: 'Terminating' } } as KubeObject) : marked
+    const last = options.dryRun ? object : await this.#store.remove(slot)
+    if (kind.answersDeleted) return { status: 200, body: kind.toServed(last) }
+    return { status: 200, body: success(200, { name: slot.name, group: kind.group, kind: kind.plural, uid: object.metadata.uid! }) }
   }
 
   async #orphanDependents(owner: KubeObject): Promise<void> {
@@ -141,19 +141,16 @@ export class Writer {
   /** Server-written metadata; a status in what was sent is dropped. */
   #fresh(kind: ServedKind, given: KubeObject, namespace: string): KubeObject {
     const { status: _status, ...rest } = given as KubeObject & { status?: unknown }
-    const { generateName, name, labels, annotations, finalizers, ownerReferences } = given.metadata
+    const { generateName, name } = given.metadata
     const suffix = Buffer.from(this.#env.random.bytes(3)).toString('hex').slice(0, 5)
     const metadata: ObjectMeta = {
-      name: name || (generateName ? `${generateName}${suffix}` : ''),
+      name: name || (generateName ? `${generateName.slice(0, LONGEST_PREFIX)}${suffix}` : ''),
       ...(generateName ? { generateName } : {}),
       ...(kind.namespaced ? { namespace } : {}),
       uid: uuid(this.#env.random),
       creationTimestamp: rfc3339Seconds(this.#env.clock.now()),
       ...(kind.hasGeneration ? { generation: 1 } : {}),
-      ...(labels ? { labels } : {}),
-      ...(annotations ? { annotations } : {}),
-      ...(finalizers?.length ? { finalizers } : {}),
-      ...(ownerReferences?.length ? { ownerReferences } : {}),
+      ...callersMetadata(given.metadata),
     }
     const keepsStatus = !kind.hasStatus || kind.kind === 'CustomResourceDefinition'
     return { ...rest, ...(keepsStatus && 'status' in given ? { status: given.status } : {}), apiVersion: storedVersion(kind), kind: kind.kind, metadata }
@@ -167,51 +164,8 @@ export class Writer {
     }
     const place = this.#store.get({ collection: 'core/namespaces', namespace: '', name: namespace })
     if (place === undefined) throw notFound({ group: '', plural: 'namespaces' }, namespace)
-    if (place.metadata.deletionTimestamp && kind.kind !== 'Event') {
-      throw new Refusal(403, 'Forbidden', `${kind.plural} "${metadata.name}" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`)
-    }
+    if (place.metadata.deletionTimestamp) throw namespaceEnds(kind, metadata.name, namespace)
   }
-}
-
-export interface DeleteOptions {
-  uid?: string
-  resourceVersion?: string
-  gracePeriodSeconds?: number
-  propagationPolicy?: string
-}
-
-function deleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
-  const given = (body ?? {}) as { preconditions?: { uid?: string; resourceVersion?: string }; gracePeriodSeconds?: number; propagationPolicy?: string }
-  const grace = given.gracePeriodSeconds ?? (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined)
-  const policy = given.propagationPolicy ?? query.get('propagationPolicy') ?? undefined
-  return { ...given.preconditions, ...(grace === undefined ? {} : { gracePeriodSeconds: grace }), ...(policy === undefined ? {} : { propagationPolicy: policy }) }
-}
-
-function checkPreconditions(kind: ServedKind, object: KubeObject, { uid, resourceVersion }: DeleteOptions): void {
-  const { metadata } = object
-  if (uid !== undefined && uid !== metadata.uid) {
-    throw conflict(kind, metadata.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`)
-  }
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-    throw conflict(kind, metadata.name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`)
-  }
-}
-
-/** Only a pod on a node has a grace: nothing runs of others. */
-function graceOf(kind: ServedKind, object: KubeObject, { gracePeriodSeconds }: DeleteOptions): number {
-  const pod = object as Pod
-  if (kind.kind !== 'Pod' || !pod.spec?.nodeName) return 0
-  if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return gracePeriodSeconds === undefined ? 0 : gracePeriodSeconds
-  return gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30
-}
-
-function isNamespaceInUse(kind: ServedKind, object: KubeObject): boolean {
-  return kind.kind === 'Namespace' && ((object as KubeObject & { spec?: { finalizers?: string[] } }).spec?.finalizers?.length ?? 0) > 0
-}
-
-/** Marked for deletion, and nothing holds it any more. A pod is taken away by kubelet alone. */
-function isFinished({ metadata }: KubeObject): boolean {
-  return metadata.deletionTimestamp !== undefined && !metadata.finalizers?.length && !metadata.deletionGracePeriodSeconds
 }
 
 /** A status write changes the status and nothing else. */
@@ -225,17 +179,20 @@ function withStatusOf(old: KubeObject, sent: KubeObject): KubeObject {
 function withoutStatusOf(kind: ServedKind, old: KubeObject, sent: KubeObject): KubeObject {
   const { status: _sent, ...rest } = sent as KubeObject & { status?: unknown }
   const { status } = old as KubeObject & { status?: unknown }
-  const { labels, annotations, finalizers, ownerReferences } = sent.metadata
   const { labels: _l, annotations: _a, finalizers: _f, ownerReferences: _o, ...kept } = old.metadata
-  const metadata = {
-    ...kept,
-    ...(labels ? { labels } : {}),
-    ...(annotations ? { annotations } : {}),
-    ...(finalizers?.length ? { finalizers } : {}),
-    ...(ownerReferences?.length ? { ownerReferences } : {}),
-  }
+  const metadata = { ...kept, ...callersMetadata(sent.metadata) }
   const carried = kind.hasStatus ? status : (sent as { status?: unknown }).status
   return { ...rest, apiVersion: old.apiVersion, kind: old.kind, metadata, ...(carried === undefined ? {} : { status: carried }) } as KubeObject
+}
+
+/** What callers may write of the metadata; an empty map or list is none. */
+function callersMetadata({ labels, annotations, finalizers, ownerReferences }: ObjectMeta): Partial<ObjectMeta> {
+  return {
+    ...(Object.keys(labels ?? {}).length > 0 ? { labels: labels! } : {}),
+    ...(Object.keys(annotations ?? {}).length > 0 ? { annotations: annotations! } : {}),
+    ...(finalizers?.length ? { finalizers: [...new Set(finalizers)] } : {}),
+    ...(ownerReferences?.length ? { ownerReferences } : {}),
+  }
 }
 
 function withGeneration(kind: ServedKind, object: KubeObject, old: KubeObject): KubeObject {
@@ -245,28 +202,49 @@ function withGeneration(kind: ServedKind, object: KubeObject, old: KubeObject): 
   return { ...object, metadata: { ...object.metadata, generation: (old.metadata.generation ?? 0) + 1 } }
 }
 
-function checkMetadata(kind: ServedKind, sent: KubeObject, old: KubeObject, name: string, namespace: string): void {
-  const { metadata } = sent
+/** Throws when this is not the object that the URL names, or not the state of it that the caller saw. */
+function checkMetadata(kind: ServedKind, { metadata }: KubeObject, old: KubeObject, { name, namespace }: Slot): void {
   if (metadata.name !== undefined && metadata.name !== name) throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
   if (metadata.namespace && metadata.namespace !== namespace) throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   if (metadata.uid && metadata.uid !== old.metadata.uid) {
     throw conflict(kind, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`)
   }
   if (metadata.resourceVersion && metadata.resourceVersion !== old.metadata.resourceVersion) throw modified(kind, name)
-  if (old.metadata.deletionTimestamp && (metadata.finalizers ?? []).some((finalizer) => !old.metadata.finalizers?.includes(finalizer))) {
-    const message = 'Forbidden: no new finalizers can be added if the object is being deleted'
-    throw invalid(kind, name, [{ reason: 'FieldValueForbidden', field: 'metadata.finalizers', message }])
+  if (!metadata.resourceVersion && kind.needsResourceVersion) {
+    throw invalid({ ...kind, kind: kind.plural }, name, [invalidValue('metadata.resourceVersion', 0, 'must be specified for an update')])
   }
 }
 
+/** The body as an object of the kind. Throws 400 when it is none. */
 function objectOf(kind: ServedKind, body: unknown): KubeObject {
-  const object = body as Partial<KubeObject> | undefined
-  if (typeof object !== 'object' || object === null || Array.isArray(object)) throw badRequest('the body is not an object')
-  if (object.kind !== undefined && object.kind !== kind.kind) throw badRequest(`${object.kind} in version "${object.apiVersion}" cannot be handled as a ${kind.kind}`)
-  if (object.apiVersion !== undefined && object.apiVersion !== apiVersionOf(kind)) {
-    throw badRequest(`the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersionOf(kind)})`)
+  checkDepth(body)
+  const object = kind.kind === 'ControllerRevision' ? body : withoutNulls(body)
+  if (!isObject(object)) throw badRequest('the body is not an object')
+  if (object['kind'] !== undefined && object['kind'] !== kind.kind) {
+    throw badRequest(`${String(object['kind'])} in version "${String(object['apiVersion'])}" cannot be handled as a ${kind.kind}`)
   }
-  return { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { ...object.metadata } as ObjectMeta }
+  if (object['apiVersion'] !== undefined && object['apiVersion'] !== apiVersionOf(kind)) {
+    throw badRequest(`the API version in the data (${String(object['apiVersion'])}) does not match the expected API version (${apiVersionOf(kind)})`)
+  }
+  checkShape(kind, object)
+  return { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { ...(object['metadata'] as ObjectMeta | undefined) } as ObjectMeta }
+}
+
+/** Deeper than any object that is meant, and far from where a walk through it could fail. */
+const GREATEST_DEPTH = 200
+
+function checkDepth(value: unknown, left = GREATEST_DEPTH): void {
+  if (typeof value !== 'object' || value === null) return
+  if (left === 0) throw badRequest(`the body is nested more than ${GREATEST_DEPTH} levels deep`)
+  for (const inner of Object.values(value)) checkDepth(inner, left - 1)
+}
+
+/** A null field is an absent one, as it is for the real server's types. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls)
+  if (!isObject(value)) return value
+  const present = Object.entries(value).filter(([, inner]) => inner !== null)
+  return Object.fromEntries(present.map(([key, inner]) => [key, withoutNulls(inner)]))
 }
 
 function refuseReadOnly(kind: ServedKind, user: string, verb: string): void {

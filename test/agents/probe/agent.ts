@@ -35,14 +35,22 @@ const actions: Record<string, (order: Order, response: ServerResponse, request: 
     for (const folder of [process.cwd(), homedir(), tmpdir()]) writeFileSync(join(folder, 'note.txt'), String(text))
     return { boot }
   },
-  read: () => ({ notes: [process.cwd(), homedir(), tmpdir()].map((folder) => (existsSync(join(folder, 'note.txt')) ? readFileSync(join(folder, 'note.txt'), 'utf8') : null)) }),
+  read: () => ({
+    notes: [process.cwd(), homedir(), tmpdir()].map((folder) =>
+      existsSync(join(folder, 'note.txt')) ? readFileSync(join(folder, 'note.txt'), 'utf8') : null,
+    ),
+  }),
   sleep: async ({ ms }) => {
     await new Promise((resolve) => setTimeout(resolve, Number(ms)))
     return { boot, slept: ms }
   },
   headers: (_order, _response, request) => ({ headers: request.headers }),
   status: ({ code, location }, response) => {
-    response.writeHead(Number(code), { 'content-type': 'application/json', ...(location ? { location: String(location) } : {}), 'set-cookie': 'a=b' })
+    response.writeHead(Number(code), {
+      'content-type': 'application/json',
+      ...(location ? { location: String(location) } : {}),
+      'set-cookie': 'a=b',
+    })
     response.end(JSON.stringify({ error: 'as asked' }))
   },
   html: (_order, response) => {
@@ -51,14 +59,28 @@ const actions: Record<string, (order: Order, response: ServerResponse, request: 
   },
   exit: ({ code }) => void setTimeout(() => process.exit(Number(code)), 20),
   stubborn: () => {
-    const child = spawn(process.execPath, ['-e', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"], { detached: true, stdio: 'ignore' })
+    const child = spawn(process.execPath, ['-e', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"], {
+      detached: true,
+      stdio: 'ignore',
+    })
     child.unref()
     return { pid: child.pid }
   },
-  ping: ({ code = 200, status = 'Healthy', moving = false }) => ((ping = { code: Number(code), status: String(status), moving: Boolean(moving) }), { boot }),
+  ping: ({ code = 200, status = 'Healthy', moving = false }) => (
+    (ping = { code: Number(code), status: String(status), moving: Boolean(moving) }),
+    { boot }
+  ),
   listen: async ({ host, port }) => {
-    await new Promise<void>((resolve, reject) => createTcpServer((socket) => socket.end('leak')).once('error', reject).listen(Number(port), String(host), resolve))
-    return { listening: true }
+    const server = createTcpServer((socket) => socket.on('error', () => {}).end('leak'))
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(Number(port), String(host), resolve))
+    return { address: server.address() }
+  },
+  /** The same in a child without the shim. Answers when the child listens, if this process lives to see it. */
+  escape: async ({ host, port }) => {
+    const code = `require('net').createServer((socket) => socket.on('error', () => {}).end('leak')).listen(${Number(port)}, ${JSON.stringify(host)}, () => console.log('escaped'))`
+    const child = spawn(process.execPath, ['-e', code], { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] })
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    return { pid: child.pid }
   },
   big: ({ bytes }, response) => {
     response.writeHead(200, { 'content-type': 'application/octet-stream' })
@@ -76,15 +98,18 @@ const actions: Record<string, (order: Order, response: ServerResponse, request: 
   dribble: (order, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     let sent = 0
-    const timer = setInterval(() => {
-      sent += 1
-      if (sent === Number(order['dieAfter'])) process.exit(9)
-      response.write(`data: ${sent}\n\n`)
-      if (sent === Number(order['chunks'])) {
-        clearInterval(timer)
-        response.end()
-      }
-    }, Number(order['everyMs'] ?? 100))
+    const timer = setInterval(
+      () => {
+        sent += 1
+        if (sent === Number(order['dieAfter'])) process.exit(9)
+        response.write(`data: ${sent}\n\n`)
+        if (sent === Number(order['chunks'])) {
+          clearInterval(timer)
+          response.end()
+        }
+      },
+      Number(order['everyMs'] ?? 100),
+    )
   },
 }
 

@@ -79,7 +79,12 @@ export function beginAudit(env: AuditEnv, sink: AuditSink, request: AuditedReque
     complete(code, body) {
       if (isComplete) return
       isComplete = true
-      sink.write({ ...eventOf(request, origin), auditID: auditId, ...times(receivedMs, env.clock.now()), responseStatus: responseOf(code, body) })
+      sink.write({
+        ...eventOf(request, origin),
+        auditID: auditId,
+        ...times(receivedMs, env.clock.now()),
+        responseStatus: responseOf(code, body),
+      })
     },
   }
 }

@@ -9,7 +9,10 @@ export interface MediaRange {
 
 /** The ranges of an Accept header in the order of preference. Absent or empty: anything. */
 export function parseAccept(header: string | undefined): MediaRange[] {
-  const ranges = (header ?? '').split(',').map(parseMediaType).filter((range) => range.type !== '')
+  const ranges = (header ?? '')
+    .split(',')
+    .map(parseMediaType)
+    .filter((range) => range.type !== '')
   if (ranges.length === 0) return [{ type: '*/*', parameters: {} }]
   const quality = (range: MediaRange): number => Number(range.parameters.q ?? 1)
   return ranges.filter((range) => quality(range) > 0).sort((a, b) => quality(b) - quality(a))
@@ -18,10 +21,18 @@ export function parseAccept(header: string | undefined): MediaRange[] {
 /** `application/json; charset=utf-8` → type and parameters. */
 export function parseMediaType(text: string): MediaRange {
   const [type = '', ...rest] = text.split(';').map((part) => part.trim())
-  const parameters = rest.filter((part) => part.includes('=')).map((part) => {
-    const at = part.indexOf('=')
-    return [part.slice(0, at).trim().toLowerCase(), part.slice(at + 1).trim().replace(/^"(.*)"$/, '$1')] as const
-  })
+  const parameters = rest
+    .filter((part) => part.includes('='))
+    .map((part) => {
+      const at = part.indexOf('=')
+      return [
+        part.slice(0, at).trim().toLowerCase(),
+        part
+          .slice(at + 1)
+          .trim()
+          .replace(/^"(.*)"$/, '$1'),
+      ] as const
+    })
   return { type: type.toLowerCase(), parameters: Object.fromEntries(parameters) }
 }
 

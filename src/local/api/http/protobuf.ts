@@ -43,7 +43,13 @@ const KINDS: Record<string, Fields> = {
     2: ['spec', { message: { 1: ['finalizers', { list: 'string' }] } }],
     3: ['status', { message: { 1: ['phase', 'string'] } }],
   },
-  Secret: { 1: METADATA, 2: ['data', { map: 'bytes' }], 3: ['type', 'string'], 4: ['stringData', { map: 'string' }], 5: ['immutable', 'bool'] },
+  Secret: {
+    1: METADATA,
+    2: ['data', { map: 'bytes' }],
+    3: ['type', 'string'],
+    4: ['stringData', { map: 'string' }],
+    5: ['immutable', 'bool'],
+  },
   ConfigMap: { 1: METADATA, 2: ['data', { map: 'string' }], 3: ['binaryData', { map: 'bytes' }], 4: ['immutable', 'bool'] },
   ServiceAccount: {
     1: METADATA,
@@ -54,7 +60,12 @@ const KINDS: Record<string, Fields> = {
 }
 
 const TYPE_META: Fields = { 1: ['apiVersion', 'string'], 2: ['kind', 'string'] }
-const UNKNOWN: Fields = { 1: ['typeMeta', { message: TYPE_META }], 2: ['raw', 'bytes'], 3: ['contentEncoding', 'string'], 4: ['contentType', 'string'] }
+const UNKNOWN: Fields = {
+  1: ['typeMeta', { message: TYPE_META }],
+  2: ['raw', 'bytes'],
+  3: ['contentEncoding', 'string'],
+  4: ['contentType', 'string'],
+}
 
 const MAGIC = Buffer.from('k8s\0')
 
@@ -65,7 +76,8 @@ export function decodeProtobuf(bytes: Uint8Array): object {
   const { typeMeta, raw } = messageOf(all.subarray(MAGIC.length), UNKNOWN, 'runtime.Unknown') as { typeMeta?: TypeMeta; raw?: string }
   const { apiVersion = '', kind = '' } = typeMeta ?? {}
   const fields = apiVersion === 'v1' ? KINDS[kind] : undefined
-  if (fields === undefined) throw new Error(`a ${kind || 'nameless kind'} of ${apiVersion} is not read from protobuf: send it as application/json`)
+  if (fields === undefined)
+    throw new Error(`a ${kind || 'nameless kind'} of ${apiVersion} is not read from protobuf: send it as application/json`)
   return { apiVersion, kind, ...messageOf(Buffer.from(raw ?? '', 'base64'), fields, kind) }
 }
 
@@ -83,8 +95,10 @@ function messageOf(bytes: Buffer, fields: Fields, what: string): Record<string, 
     const field = fields[number]
     if (field === undefined) throw new Error(`field ${number} of ${what} is not read from protobuf: send it as application/json`)
     const [name, shape] = field
-    if (typeof shape === 'object' && 'list' in shape) message[name] = [...((message[name] ?? []) as Value[]), valueOf(value, shape.list, name)]
-    else if (typeof shape === 'object' && 'map' in shape) message[name] = { ...(message[name] as object), ...entryOf(bytesIn(value), shape.map) }
+    if (typeof shape === 'object' && 'list' in shape)
+      message[name] = [...((message[name] ?? []) as Value[]), valueOf(value, shape.list, name)]
+    else if (typeof shape === 'object' && 'map' in shape)
+      message[name] = { ...(message[name] as object), ...entryOf(bytesIn(value), shape.map) }
     else message[name] = valueOf(value, shape, name)
     if (message[name] === '' || message[name] === undefined) delete message[name]
   }
@@ -112,10 +126,16 @@ function entryOf(bytes: Buffer, shape: 'string' | 'bytes'): Record<string, Value
   return { [key]: value }
 }
 
+/** Year 9999, where RFC 3339 ends. */
+const LAST_SECOND = 253_402_300_799
+
 /** metav1.Time: seconds and nanoseconds since the epoch; empty where it was never set. */
 function timeOf(bytes: Buffer): string | undefined {
-  const seconds = fieldsIn(bytes).find(({ number }) => number === 1)?.value
-  return seconds === undefined ? undefined : new Date(Number(BigInt.asIntN(64, numberIn(seconds))) * 1000).toISOString().replace('.000Z', 'Z')
+  const field = fieldsIn(bytes).find(({ number }) => number === 1)
+  if (field === undefined) return undefined
+  const seconds = Number(BigInt.asIntN(64, numberIn(field.value)))
+  if (Math.abs(seconds) > LAST_SECOND) throw new Error(`the protobuf has a time that is none: ${seconds}`)
+  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 interface WireField {

@@ -131,7 +131,12 @@ class Shell {
   }
 
   /** Writes the answer, or says why there is none. */
-  async #answer(request: IncomingMessage, response: ServerResponse, audited: AuditedRequest, trail: AuditTrail): Promise<Refusal | undefined> {
+  async #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    audited: AuditedRequest,
+    trail: AuditTrail,
+  ): Promise<Refusal | undefined> {
     const identity = identify(request.rawHeaders, this.#options.tokens)
     if (identity === undefined) return unauthorized()
     audited.user = identity
@@ -206,4 +211,3 @@ function goneWith(response: ServerResponse, closing: AbortSignal): AbortSignal {
   else closing.addEventListener('abort', abort, { once: true })
   return gone.signal
 }
-

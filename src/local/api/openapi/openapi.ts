@@ -42,7 +42,10 @@ export class OpenApi {
     const entries = await Promise.all(
       groupVersions(this.#kinds).map(async ({ group, version }) => {
         const key = keyOf(group, version)
-        const hash = createHash('sha256').update(JSON.stringify(await this.#document(key))).digest('hex').toUpperCase()
+        const hash = createHash('sha256')
+          .update(JSON.stringify(await this.#document(key)))
+          .digest('hex')
+          .toUpperCase()
         return [key, { serverRelativeURL: `/openapi/v3/${key}?hash=${hash}` }] as const
       }),
     )

@@ -1,5 +1,5 @@
 import type { Column } from '../../../crds/define-kind.ts'
-import type { Condition, KubeObject } from '../../../kube/objects.ts'
+import type { KubeObject } from '../../../kube/objects.ts'
 import { ageOf } from './age.ts'
 import { eventColumns } from './columns-events.ts'
 import { podColumns } from './columns-pods.ts'
@@ -18,9 +18,6 @@ export interface TableColumn {
 }
 
 export type Cell = string | number | boolean | null
-
-/** An object of any kind, read field by field: the tables know no types. */
-export type Loose = KubeObject & Record<string, any>
 
 export const NAME: TableColumn = { name: 'Name', type: 'string', format: 'name', cell: (object) => object.metadata.name }
 export const AGE: TableColumn = { name: 'Age', type: 'string', cell: (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs) }
@@ -48,69 +45,79 @@ function printerColumn({ name, type, jsonPath, priority }: Column): TableColumn 
   }
 }
 
-const text = (name: string, cell: (object: Loose) => unknown, priority?: number): TableColumn => ({
+/** The first value at the path, `<none>` where there is nothing to say. */
+function text(name: string, path: string, priority?: number): TableColumn {
+  const find = compileJsonPath(path)
+  return {
+    name,
+    type: 'string',
+    ...(priority === undefined ? {} : { priority }),
+    cell: (object) => {
+      const [value = ''] = find(object)
+      return value === '' ? '<none>' : typeof value === 'string' ? value : JSON.stringify(value)
+    },
+  }
+}
+
+/** How many entries the maps or lists at the paths have together. */
+function entries(name: string, ...paths: string[]): TableColumn {
+  const finds = paths.map(compileJsonPath)
+  const cell = (object: KubeObject): number =>
+    finds.flatMap((find) => find(object)).reduce<number>((sum, value) => sum + Object.keys(value as object).length, 0)
+  return { name, type: 'integer', cell }
+}
+
+const derived = (name: string, derive: (object: KubeObject) => string): TableColumn => ({
   name,
   type: 'string',
-  ...(priority === undefined ? {} : { priority }),
-  cell: (object) => {
-    const value = cell(object)
-    return value === undefined || value === null || value === '' ? '<none>' : String(value)
-  },
+  cell: (object) => derive(object) || '<none>',
 })
 
-const count = (name: string, cell: (object: Loose) => unknown): TableColumn => ({
-  name,
-  type: 'integer',
-  cell: (object) => Number(cell(object) ?? 0),
-})
+const readiness = compileJsonPath('.status.conditions[?(@.type=="Ready")].status')
+const cordoned = compileJsonPath('.spec.unschedulable')
 
-const sizeOf = (record: object | undefined): number => Object.keys(record ?? {}).length
+function nodeStatus(node: KubeObject): string {
+  const [ready] = readiness(node)
+  const word = ready === undefined ? 'Unknown' : ready === 'True' ? 'Ready' : 'NotReady'
+  return cordoned(node)[0] === true ? `${word},SchedulingDisabled` : word
+}
 
 const NODE_ROLE = 'node-role.kubernetes.io/'
 
-function nodeStatus({ spec, status }: Loose): string {
-  const ready = (status?.conditions as Condition[] | undefined)?.find(({ type }) => type === 'Ready')
-  const word = ready === undefined ? 'Unknown' : ready.status === 'True' ? 'Ready' : 'NotReady'
-  return spec?.unschedulable === true ? `${word},SchedulingDisabled` : word
-}
-
-function rolesOf({ metadata }: Loose): string {
+function rolesOf({ metadata }: KubeObject): string {
   const roles = Object.keys(metadata.labels ?? {}).filter((label) => label.startsWith(NODE_ROLE))
   return roles.map((label) => label.slice(NODE_ROLE.length)).join(',')
 }
 
-const addressOf = (type: string) => (node: Loose): unknown =>
-  (node.status?.addresses as { type: string; address: string }[] | undefined)?.find((address) => address.type === type)?.address
+/** `statefulset.apps/web`: kind in lower case with its group. */
+function controllerOf({ metadata }: KubeObject): string {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true)
+  if (owner === undefined) return ''
+  const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]}` : ''
+  return `${owner.kind.toLowerCase()}${group}/${owner.name}`
+}
 
 /** As printers/internalversion prints them. */
 const BUILT_IN: Record<string, readonly TableColumn[]> = {
   pods: podColumns,
   events: eventColumns,
   'events.events.k8s.io': eventColumns,
-  namespaces: [NAME, text('Status', ({ status }) => status?.phase), AGE],
-  secrets: [NAME, text('Type', ({ type }) => type), count('Data', ({ data }) => sizeOf(data)), AGE],
-  configmaps: [NAME, count('Data', ({ data, binaryData }) => sizeOf(data) + sizeOf(binaryData)), AGE],
-  serviceaccounts: [NAME, count('Secrets', ({ secrets }) => secrets?.length), AGE],
-  'leases.coordination.k8s.io': [NAME, text('Holder', ({ spec }) => spec?.holderIdentity), AGE],
-  'controllerrevisions.apps': [NAME, text('Controller', controllerOf), count('Revision', ({ revision }) => revision), AGE],
-  'customresourcedefinitions.apiextensions.k8s.io': [NAME, text('Created At', ({ metadata }) => metadata.creationTimestamp)],
+  namespaces: [NAME, text('Status', '.status.phase'), AGE],
+  secrets: [NAME, text('Type', '.type'), entries('Data', '.data'), AGE],
+  configmaps: [NAME, entries('Data', '.data', '.binaryData'), AGE],
+  serviceaccounts: [NAME, entries('Secrets', '.secrets'), AGE],
+  'leases.coordination.k8s.io': [NAME, text('Holder', '.spec.holderIdentity'), AGE],
+  'controllerrevisions.apps': [NAME, derived('Controller', controllerOf), text('Revision', '.revision'), AGE],
+  'customresourcedefinitions.apiextensions.k8s.io': [NAME, text('Created At', '.metadata.creationTimestamp')],
   nodes: [
     NAME,
-    text('Status', nodeStatus),
-    text('Roles', rolesOf),
+    derived('Status', nodeStatus),
+    derived('Roles', rolesOf),
     AGE,
-    text('Version', ({ status }) => status?.nodeInfo?.kubeletVersion),
-    text('Internal-IP', addressOf('InternalIP'), 1),
-    text('OS-Image', ({ status }) => status?.nodeInfo?.osImage, 1),
-    text('Kernel-Version', ({ status }) => status?.nodeInfo?.kernelVersion, 1),
-    text('Container-Runtime', ({ status }) => status?.nodeInfo?.containerRuntimeVersion, 1),
+    text('Version', '.status.nodeInfo.kubeletVersion'),
+    text('Internal-IP', '.status.addresses[?(@.type=="InternalIP")].address', 1),
+    text('OS-Image', '.status.nodeInfo.osImage', 1),
+    text('Kernel-Version', '.status.nodeInfo.kernelVersion', 1),
+    text('Container-Runtime', '.status.nodeInfo.containerRuntimeVersion', 1),
   ],
-}
-
-/** `statefulset.apps/web`: kind in lower case with its group. */
-function controllerOf({ metadata }: Loose): string | undefined {
-  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true)
-  if (owner === undefined) return undefined
-  const group = owner.apiVersion.includes('/') ? `.${owner.apiVersion.split('/')[0]}` : ''
-  return `${owner.kind.toLowerCase()}${group}/${owner.name}`
 }

@@ -8,7 +8,8 @@ type Step =
   | { every: true }
   | { where: { path: string[]; equals: boolean; value: string | number | boolean } }
 
-const STEP = /\.([A-Za-z_][\w-]*)|\['((?:[^'\\]|\\.)*)'\]|\[(-?\d+)\]|(\[\*\])|\[\?\(@((?:\.[A-Za-z_][\w-]*)+)\s*(==|!=)\s*("[^"]*"|'[^']*'|-?\d+|true|false)\)\]/y
+const STEP =
+  /\.([A-Za-z_][\w-]*)|\['((?:[^'\\]|\\.)*)'\]|\[(-?\d+)\]|(\[\*\])|\[\?\(@((?:\.[A-Za-z_][\w-]*)+)\s*(==|!=)\s*("[^"]*"|'[^']*'|-?\d+|true|false)\)\]/y
 
 /** Compiles once; the result finds every value that the path names. Throws on a path that it does not know. */
 export function compileJsonPath(path: string): (root: unknown) => unknown[] {

@@ -92,4 +92,3 @@ function included(object: KubeObject, how: IncludeObject): object | null {
   if (how === 'None') return null
   return how === 'Object' ? object : metadataOnly(object)
 }
-

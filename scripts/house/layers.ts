@@ -1,0 +1,44 @@
+import { dirname, relative, resolve } from 'node:path'
+
+/** Folder of src/ → folders that it may import from, beside itself. The picture is in docs/architecture.md. */
+export const LAYERS: Record<string, readonly string[]> = {
+  env: [],
+  telemetry: [],
+  sessions: [],
+  crds: ['sessions', 'kube'],
+  kube: ['env'],
+  activity: ['env', 'kube'],
+  operator: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
+  gateway: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
+  local: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
+  metering: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
+  cli: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
+}
+
+/** Only types cross here: crds describes Kubernetes objects and calls nobody. */
+const TYPES_ONLY: Record<string, string> = { crds: 'kube' }
+
+/** The one place that puts operator, gateway and API of a local installation together. */
+const WIRING = /^local\/(main\.ts|start\/)/
+
+/** Packages that a layer must not load, and why. */
+const PACKAGES: Record<string, Record<string, string>> = {
+  gateway: { '@kubernetes/client-node': '0.5 s and 80 MB at start' },
+}
+
+/** Says what is wrong with the import of `specifier` in `file` (below `source`); undefined when nothing is. */
+export function layerFault(source: string, file: string, specifier: string, typeOnly: boolean): string | undefined {
+  const from = file.split('/')[0]!
+  if (!specifier.startsWith('.')) {
+    const why = PACKAGES[from]?.[specifier]
+    return why !== undefined && !typeOnly ? `${from} never loads ${specifier} (${why})` : undefined
+  }
+  const allowed = LAYERS[from]
+  if (allowed === undefined) return `src/${from} has no layer: add it to the table in scripts/house/layers.ts`
+  const target = relative(source, resolve(source, dirname(file), specifier))
+  if (target.startsWith('..')) return `${specifier} is outside src`
+  const to = target.split('/')[0]!
+  if (to === from || WIRING.test(file)) return undefined
+  if (!allowed.includes(to)) return `${from} must not import ${to}`
+  return TYPES_ONLY[from] === to && !typeOnly ? `${from} takes types from ${to}, no code: import type` : undefined
+}

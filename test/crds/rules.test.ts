@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { AGENT_RUNTIMES } from '../../src/crds/agent-runtime.ts'
+import { AGENT_SESSIONS, PHASES } from '../../src/crds/agent-session.ts'
+import type { Kind, Rule } from '../../src/crds/define-kind.ts'
+import { schemaOf } from '../../src/crds/manifest.ts'
+import { ruleCauses, withRules } from '../../src/crds/rules.ts'
+
+/** The evaluator of CEL; a variable, so that the types are checked where it is not installed. */
+const CEL_PACKAGE: string = '@marcbachmann/cel-js'
+const cel = await import(CEL_PACKAGE).then(
+  (found) => found as { evaluate: (expression: string, context: object) => unknown },
+  () => undefined,
+)
+
+const seconds = fc.integer({ min: 1, max: 30 })
+const incarnation = fc.integer({ min: 1, max: 3 })
+const word = fc.constantFrom('a', 'b')
+const status = fc.record({ incarnation, phase: fc.constantFrom(...PHASES), podUID: word }, { requiredKeys: [] })
+const spec = fc.record({
+  runtimeRef: fc.record({ name: word, uid: word }),
+  endpoint: word,
+  sessionId: word,
+  owner: fc.record({ kind: word, issuer: word, subject: word }),
+  incarnation,
+  stopThrough: fc.integer({ min: 0, max: 2 }),
+})
+const container = fc.record({ image: word })
+const code = fc.record({ directory: word, command: fc.array(word, { minLength: 1, maxLength: 2 }) })
+
+/** Small worlds, so that equal and neighbouring values are common. */
+const RANDOM: [Kind, fc.Arbitrary<object>][] = [
+  [
+    AGENT_RUNTIMES as Kind,
+    fc.record({
+      spec: fc.record({
+        artifact: fc.record({ container, code }, { requiredKeys: [] }),
+        lifecycle: fc.record({ idleTimeoutSeconds: seconds, maxLifetimeSeconds: seconds }),
+      }),
+    }),
+  ],
+  [AGENT_SESSIONS as Kind, fc.record({ spec, status }, { requiredKeys: ['spec'] })],
+]
+
+for (const [kind, objects] of RANDOM) {
+  for (const [index, rule] of kind.rules.entries()) {
+    test(
+      `CEL and its twin agree: ${kind.kind} ${rule.path || 'root'}, rule ${index}: ${rule.message}`,
+      { skip: cel ? false : 'the CEL evaluator is not installed' },
+      () => {
+        const seen = { kept: 0, broken: 0 }
+        const compare = (old: object, now: object): void => {
+          const [self, oldSelf] = [valueAt(now, rule.path), valueAt(old, rule.path)]
+          if (self === undefined || (rule.holdsOnUpdate && oldSelf === undefined)) return
+          const twin = rule.holdsOnUpdate ? rule.holdsOnUpdate(self as never, oldSelf as never) : rule.holds!(self as never)
+          assert.equal(twin, cel!.evaluate(rule.cel, { self: inCel(self), oldSelf: inCel(oldSelf) }), rule.cel)
+          seen[twin ? 'kept' : 'broken'] += 1
+        }
+        // Without the null prototypes that fast-check mixes in: no object from JSON has one.
+        const plain = objects.map((object) => JSON.parse(JSON.stringify(object)) as object)
+        fc.assert(fc.property(plain, plain, compare), { numRuns: 500 })
+        assert.ok(seen.kept > 10 && seen.broken > 10, `both outcomes were tried: ${JSON.stringify(seen)}`)
+      },
+    )
+  }
+}
+
+test('every rule has exactly one twin, and one about oldSelf says so', () => {
+  for (const rule of RANDOM.flatMap(([kind]) => kind.rules)) {
+    assert.equal(Number(rule.holds !== undefined) + Number(rule.holdsOnUpdate !== undefined), 1, rule.message)
+    assert.equal(rule.holdsOnUpdate !== undefined, /\boldSelf\b/.test(rule.cel), rule.message)
+  }
+})
+
+test('each rule stands in the schema at its path', () => {
+  for (const [kind] of RANDOM) {
+    for (const rule of kind.rules) {
+      const at = rule.path === '' ? schemaOf(kind) : rule.path.split('.').reduce((schema, key) => schema.properties![key]!, schemaOf(kind))
+      assert.ok(
+        at['x-kubernetes-validations']?.some(({ rule: said, message }) => said === rule.cel && message === rule.message),
+        rule.message,
+      )
+    }
+  }
+})
+
+test('a rule whose path or field the schema does not have is refused when the schema is built', () => {
+  const rule: Rule = { path: 'spec', cel: 'true', message: 'm', holds: () => true }
+  const root = { type: 'object', properties: { spec: { type: 'object', properties: { a: { type: 'string', maxLength: 1 } } } } } as const
+  const schema = structuredClone(root) as never
+  assert.throws(() => withRules(schema, [{ ...rule, path: 'spec.b' }]), /a rule names spec\.b/)
+  assert.throws(() => withRules(schema, [{ ...rule, fieldPath: '.b' }]), /the rule at spec names \.b/)
+  assert.doesNotThrow(() => withRules(schema, [{ ...rule, fieldPath: '.a' }]))
+  assert.deepEqual(schema, root, 'the schema given stays as it was')
+})
+
+test('a twin that finds a field missing in what an older schema let in counts as broken', () => {
+  const rule: Rule = {
+    path: 'spec',
+    cel: 'self.a.b == oldSelf.a.b',
+    message: 'm',
+    holdsOnUpdate: (now: { a: { b: number } }, before: typeof now) => now.a.b === before.a.b,
+  }
+  assert.deepEqual(ruleCauses([rule], { spec: {} }, { spec: {} }), [
+    { reason: 'FieldValueInvalid', field: 'spec', message: 'Invalid value: m' },
+  ])
+  assert.deepEqual(ruleCauses([rule], { spec: {} }, undefined), [], 'and is not asked at all on a create')
+})
+
+function valueAt(object: object, path: string): unknown {
+  return path === ''
+    ? object
+    : path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], object)
+}
+
+/** CEL tells integers from doubles; the evaluator takes BigInts for the former. */
+function inCel(value: unknown): unknown {
+  if (typeof value === 'number') return BigInt(value)
+  if (Array.isArray(value)) return value.map(inCel)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, inCel(inner)]))
+}
