@@ -102,7 +102,7 @@ class Reflector<T extends KubeObject> {
       this.#at = { state: 'Listing', continueToken: page.metadata.continue, items }
       return
     }
-    store.replaceAll(items)
+    store.replaceAll(items, page.metadata.resourceVersion)
     this.#at = { state: 'Listed', resourceVersion: page.metadata.resourceVersion }
   }
 

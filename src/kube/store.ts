@@ -29,6 +29,11 @@ export class Store<T extends KubeObject> {
   readonly #listeners = new Set<(change: Change<T>) => void>()
   /** UID → resourceVersion at deletion, oldest first. */
   readonly #deleted = new Map<string, bigint>()
+  /** Keys whose object this process wrote and the server's own stream has not shown yet. */
+  readonly #ahead = new Set<string>()
+  /** Made, not told yet. */
+  readonly #untold: Change<T>[] = []
+  #isTelling = false
   #resolveSynced: () => void = () => {}
   #hasSynced = false
 
@@ -70,26 +75,44 @@ export class Store<T extends KubeObject> {
 
   /** Read-your-writes: takes what this process just wrote, unless something newer is known. */
   observe(object: T): void {
-    this.apply('MODIFIED', object)
+    this.#take('MODIFIED', object)
+    if (this.#objects.get(keyOf(object)) === object) this.#ahead.add(keyOf(object))
+    this.#tell()
   }
 
   /** One watch event. An object older than the one held, or than its deletion, is ignored. */
   apply(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): void {
-    const held = this.#objects.get(keyOf(object))
-    const version = versionOf(object)
-    if (held && versionOf(held) > version) return
-    if (type === 'DELETED') return this.#remove(object, held)
-    if ((this.#deleted.get(object.metadata.uid ?? '') ?? -1n) >= version) return
-    this.#put(object, held)
+    if (this.#take(type, object)) this.#ahead.delete(keyOf(object))
+    this.#tell()
   }
 
-  /** A complete relist, in one step. */
-  replaceAll(objects: readonly T[]): void {
+  /**
+   * A complete relist as of `resourceVersion`, in one step: listeners hear of it when the new collection is whole. What
+   * this process wrote after that version stays.
+   */
+  replaceAll(objects: readonly T[], resourceVersion: string): void {
     const listed = new Map(objects.map((object) => [keyOf(object), object]))
+    for (const key of this.#ahead) {
+      const held = this.#objects.get(key)
+      if (held && versionOf(held) > numberOf(resourceVersion)) listed.set(key, held)
+      else this.#ahead.delete(key)
+    }
     for (const [key, held] of this.#objects) if (!listed.has(key)) this.#remove(held, held)
     for (const [key, object] of listed) this.#put(object, this.#objects.get(key))
     this.#hasSynced = true
     this.#resolveSynced()
+    this.#tell()
+  }
+
+  /** Whether it was news, or at least no older than what is held. */
+  #take(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): boolean {
+    const held = this.#objects.get(keyOf(object))
+    const version = versionOf(object)
+    if (held && versionOf(held) > version) return false
+    if (type !== 'DELETED' && (this.#deleted.get(object.metadata.uid ?? '') ?? -1n) >= version) return false
+    if (type === 'DELETED') this.#remove(object, held)
+    else this.#put(object, held)
+    return true
   }
 
   #put(object: T, held: T | undefined): void {
@@ -101,16 +124,17 @@ export class Store<T extends KubeObject> {
     if (held) this.#index(held, 'drop')
     this.#objects.set(keyOf(object), object)
     this.#index(object, 'add')
-    this.#tell(held ? { type: 'updated', object, previous: held } : { type: 'added', object })
+    this.#untold.push(held ? { type: 'updated', object, previous: held } : { type: 'added', object })
   }
 
   #remove(object: T, held: T | undefined): void {
     this.#deleted.set(object.metadata.uid ?? '', versionOf(object))
     if (this.#deleted.size > REMEMBERED_DELETIONS) this.#deleted.delete(this.#deleted.keys().next().value!)
-    if (held === undefined || held.metadata.uid !== object.metadata.uid) return
+    if (held === undefined) return
     this.#index(held, 'drop')
     this.#objects.delete(keyOf(held))
-    this.#tell({ type: 'deleted', object })
+    // A name that is free again was free of its former holder, too.
+    this.#untold.push({ type: 'deleted', object: held.metadata.uid === object.metadata.uid ? object : held })
   }
 
   #index(object: T, what: 'add' | 'drop'): void {
@@ -124,7 +148,15 @@ export class Store<T extends KubeObject> {
     }
   }
 
-  #tell(change: Change<T>): void {
+  /** A listener may change the store: what comes of it is told after this, so that all hear one order. */
+  #tell(): void {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    for (let change = this.#untold.shift(); change !== undefined; change = this.#untold.shift()) this.#tellOne(change)
+    this.#isTelling = false
+  }
+
+  #tellOne(change: Change<T>): void {
     for (const listener of this.#listeners) {
       try {
         listener(change)
@@ -140,6 +172,9 @@ export class Store<T extends KubeObject> {
 
 /** Comparable since Kubernetes 1.35; an object without one (never stored) is the oldest. */
 function versionOf(object: KubeObject): bigint {
-  const version = object.metadata.resourceVersion
-  return version && /^\d+$/.test(version) ? BigInt(version) : 0n
+  return numberOf(object.metadata.resourceVersion)
+}
+
+function numberOf(resourceVersion: string | undefined): bigint {
+  return resourceVersion && /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n
 }

@@ -70,7 +70,11 @@ test('malformed targets get 400 with reason and field', async (t) => {
   ]
   for (const [path, field] of rows) {
     const error = errorOf(await raw.send(request(), { path }))
-    assert.deepEqual([error.status, error.type, error.reason, error.fields], [400, 'ValidationException', 'FieldValidationFailed', [field]], path)
+    assert.deepEqual(
+      [error.status, error.type, error.reason, error.fields],
+      [400, 'ValidationException', 'FieldValidationFailed', [field]],
+      path,
+    )
   }
   assert.equal(reached.length, 0)
 })
@@ -79,7 +83,10 @@ test('a session id that is too short, too long, doubled or holds control bytes g
   const { raw, reached } = await serve(t)
   const field = async (answer: Promise<{ status: number; headers: Record<string, string>; body: string }>): Promise<void> => {
     const error = errorOf(await answer)
-    assert.deepEqual([error.status, error.type, error.reason, error.fields], [400, 'ValidationException', 'FieldValidationFailed', ['runtimeSessionId']])
+    assert.deepEqual(
+      [error.status, error.type, error.reason, error.fields],
+      [400, 'ValidationException', 'FieldValidationFailed', ['runtimeSessionId']],
+    )
   }
   for (const length of [1, 32, 257]) await field(raw.invoke(ARN, 'x'.repeat(length), {}))
   await field(raw.invoke(ARN, `${'x'.repeat(20)}\t${'x'.repeat(20)}`, {}))
@@ -96,9 +103,23 @@ test('a wrong method gets 405 with Allow, an unknown path 404', async (t) => {
   const { raw } = await serve(t)
   for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'PROPFIND', 'QUERY']) {
     const answer = await raw.send(request({ method }))
-    assert.deepEqual([errorOf(answer).status, errorOf(answer).type, answer.headers['allow']], [405, 'MethodNotAllowedException', 'POST'], method)
+    assert.deepEqual(
+      [errorOf(answer).status, errorOf(answer).type, answer.headers['allow']],
+      [405, 'MethodNotAllowedException', 'POST'],
+      method,
+    )
   }
-  for (const path of ['/', '/runtimes', '/runtimes/x', '/nowhere', '/runtimes/x/constructor', '/runtimes/x/__proto__', `${PATH}/more`, invocationPath(ARN, 'ws'), `${invocationPath(ARN, 'stopruntimesession')}/`]) {
+  for (const path of [
+    '/',
+    '/runtimes',
+    '/runtimes/x',
+    '/nowhere',
+    '/runtimes/x/constructor',
+    '/runtimes/x/__proto__',
+    `${PATH}/more`,
+    invocationPath(ARN, 'ws'),
+    `${invocationPath(ARN, 'stopruntimesession')}/`,
+  ]) {
     const error = errorOf(await raw.send(request(), { path }))
     assert.deepEqual([error.status, error.type], [404, 'UnknownOperationException'], path)
   }
@@ -107,20 +128,28 @@ test('a wrong method gets 405 with Allow, an unknown path 404', async (t) => {
 test('what is no HTTP request gets 400 in the same form', async (t) => {
   const { raw, log } = await serve(t)
   const host = raw.url.host
-  const malformed: Record<string, string>[] = [{ 'content-length': 'x' }, { 'bad header': '1' }, { 'content-length': '2', 'transfer-encoding': 'chunked' }]
+  const malformed: Record<string, string>[] = [
+    { 'content-length': 'x' },
+    { 'bad header': '1' },
+    { 'content-length': '2', 'transfer-encoding': 'chunked' },
+  ]
   for (const faulty of malformed) {
     const headers = { host, ...faulty }
     assert.deepEqual(errorOf(await raw.exchange('POST', PATH, headers, '{}')).type, 'ValidationException')
   }
   const error = errorOf(await raw.exchange('POST', PATH, { host, 'x-large': 'x'.repeat(40_000) }, ''))
   assert.match(error.message, /32 KiB/)
-  assert.deepEqual(log.filter(({ level }) => level === 'error'), [])
+  assert.deepEqual(
+    log.filter(({ level }) => level === 'error'),
+    [],
+  )
 })
 
 test('web pages cannot drive it: another Host, two Hosts, none, or any Origin are refused', async (t) => {
   const { raw, reached } = await serve(t)
   const good = await raw.sign(request())
-  const send = async (headers: Record<string, string>): Promise<number> => errorOf(await raw.exchange('POST', PATH, headers, '{"prompt":"hi"}')).status
+  const send = async (headers: Record<string, string>): Promise<number> =>
+    errorOf(await raw.exchange('POST', PATH, headers, '{"prompt":"hi"}')).status
   assert.equal(await send({ ...good, host: 'rebound.example:8700' }), 403)
   assert.equal(await send({ ...good, HOST: raw.url.host }), 400)
   const { host: _, ...hostless } = good
@@ -139,7 +168,10 @@ test('a bare id beside its account, a trailing slash and a missing session id ar
   assert.equal(answer.status, 200)
   assert.match(answer.headers[SESSION_HEADER.toLowerCase()]!, /^[0-9a-f-]{36}$/)
   assert.equal(sessions.entered.at(-1)!.sessionId, answer.headers[SESSION_HEADER.toLowerCase()])
-  assert.deepEqual(sessions.entered.at(-1)!.caller, { owner: { kind: 'kubernetes', issuer: 'kubernetes', subject: 'ada' }, mayReadLogs: true })
+  assert.deepEqual(sessions.entered.at(-1)!.caller, {
+    owner: { kind: 'kubernetes', issuer: 'kubernetes', subject: 'ada' },
+    mayReadLogs: true,
+  })
 })
 
 test('a stop needs a session id and a small JSON body', async (t) => {
@@ -147,21 +179,36 @@ test('a stop needs a session id and a small JSON body', async (t) => {
   const path = invocationPath(ARN, 'stopruntimesession')
   assert.deepEqual(errorOf(await raw.send({ path, body: '' })).fields, ['runtimeSessionId'])
   const stop = (body: string) => raw.send({ path, body, headers: { [SESSION_HEADER]: newSessionId() } })
-  for (const body of ['[', 'null', '{"clientToken":7}', ' '.repeat(20_000)]) assert.deepEqual(errorOf(await stop(body)).fields, ['clientToken'], body.slice(0, 9))
+  for (const body of ['[', 'null', '{"clientToken":7}', ' '.repeat(20_000)])
+    assert.deepEqual(errorOf(await stop(body)).fields, ['clientToken'], body.slice(0, 9))
   assert.equal((await stop('{"clientToken":"t"}')).status, 200)
   assert.equal((await stop('')).status, 200)
-  assert.deepEqual(sessions.stopped.map(({ clientToken }) => clientToken), ['t', undefined])
+  assert.deepEqual(
+    sessions.stopped.map(({ clientToken }) => clientToken),
+    ['t', undefined],
+  )
 })
 
 test('the outcomes of entering are told as the contract has them', async (t) => {
   const { raw, sessions } = await serve(t, undefined, { mayReadLogs: ({ subject }) => subject === 'ada' })
   sessions.instead = () => ({ outcome: 'busy', retryAfterMs: 1_500 })
   const busy = await raw.send(request())
-  assert.deepEqual([busy.status, errorOf(busy).type, busy.headers['retry-after'], busy.headers['x-amz-retry-after']], [409, 'RetryableConflictException', '2', '1500'])
+  assert.deepEqual(
+    [busy.status, errorOf(busy).type, busy.headers['retry-after'], busy.headers['x-amz-retry-after']],
+    [409, 'RetryableConflictException', '2', '1500'],
+  )
   sessions.instead = () => ({ outcome: 'unavailable', retryAfterMs: 1_000 })
   const unavailable = await raw.send(request())
-  assert.deepEqual([unavailable.status, errorOf(unavailable).type, unavailable.headers['x-amz-retry-after']], [429, 'ThrottlingException', '1000'])
-  sessions.instead = () => ({ outcome: 'failed', reason: 'StartFailed', message: 'the agent exited with code 3', lastLog: ['the model file is missing'] })
+  assert.deepEqual(
+    [unavailable.status, errorOf(unavailable).type, unavailable.headers['x-amz-retry-after']],
+    [429, 'ThrottlingException', '1000'],
+  )
+  sessions.instead = () => ({
+    outcome: 'failed',
+    reason: 'StartFailed',
+    message: 'the agent exited with code 3',
+    lastLog: ['the model file is missing'],
+  })
   const failed = errorOf(await raw.send(request()))
   assert.deepEqual([failed.status, failed.type], [424, 'RuntimeClientError'])
   assert.match(failed.message, /StartFailed: the agent exited with code 3[^]*the model file is missing/)
@@ -177,6 +224,9 @@ test('the access log tells each call, and no secret', async (t) => {
   const { raw, log } = await serve(t)
   await raw.send(request({ query: { qualifier: 'DEFAULT' } }))
   const line = log.find(({ message }) => message === 'call')!
-  assert.deepEqual([line['status'], line['user'], line['runtimeId'], line['endpoint'], line['bytesIn'], line['bytesOut']], [200, 'ada', RUNTIME_ID, 'DEFAULT', 15, 11])
+  assert.deepEqual(
+    [line['status'], line['user'], line['runtimeId'], line['endpoint'], line['bytesIn'], line['bytesOut']],
+    [200, 'ada', RUNTIME_ID, 'DEFAULT', 15, 11],
+  )
   assert.doesNotMatch(JSON.stringify(log), /Signature|a\+secret/)
 })

@@ -27,8 +27,19 @@ test('a drain lets the open call end, refuses a new one on an open connection, a
   kept.write(`POST ${path} HTTP/1.1\r\n`)
   await eventually(() => kept.readyState === 'open', { ...within, because: 'it is connected' })
   const drained = served.gateway.drain(60_000)
-  await eventually(() => served.raw.invoke(ARN, newSessionId(), {}).then(() => false, () => true), { ...within, because: 'no new connection is taken' })
-  kept.write(`${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')}content-length: 2\r\n\r\n{}`)
+  await eventually(
+    () =>
+      served.raw.invoke(ARN, newSessionId(), {}).then(
+        () => false,
+        () => true,
+      ),
+    { ...within, because: 'no new connection is taken' },
+  )
+  kept.write(
+    `${Object.entries(headers)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}content-length: 2\r\n\r\n{}`,
+  )
   await eventually(() => chunks.length > 0 || kept.destroyed, { ...within, because: 'the late call is answered or cut' })
   if (chunks.length > 0) assert.match(Buffer.concat(chunks).toString(), /^HTTP\/1.1 429 [^]*retry-after: 1[^]*is stopping/i)
   response!.end('last')
@@ -48,7 +59,10 @@ test('a call that does not end within the grace is broken off', async (t) => {
 
 test('a gateway whose tables are not complete is alive, not ready, and answers 429', async (t) => {
   const served = await serve(t, undefined, { synced: new Promise(() => {}) })
-  assert.deepEqual([(await fetch(new URL('/healthz', served.url))).status, (await fetch(new URL('/readyz', served.url))).status], [200, 503])
+  assert.deepEqual(
+    [(await fetch(new URL('/healthz', served.url))).status, (await fetch(new URL('/readyz', served.url))).status],
+    [200, 503],
+  )
   const answer = await served.raw.invoke(ARN, newSessionId(), {})
   assert.deepEqual([errorOf(answer).type, answer.headers['x-amz-retry-after']], ['ThrottlingException', '1000'])
 })

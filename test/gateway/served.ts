@@ -157,7 +157,12 @@ export function errorOf(answer: { status: number; headers: Record<string, string
   reason?: string
   fields?: string[]
 } {
-  const body = JSON.parse(answer.body) as { __type: string; message: string; reason?: string; fieldList?: { name: string; message: string }[] }
+  const body = JSON.parse(answer.body) as {
+    __type: string
+    message: string
+    reason?: string
+    fieldList?: { name: string; message: string }[]
+  }
   if (answer.headers['x-amzn-errortype'] !== body.__type) throw new Error('header and body name different types')
   if (!/^[0-9a-f-]{36}$/.test(answer.headers['x-amzn-requestid'] ?? '')) throw new Error('an error without a request id')
   return {

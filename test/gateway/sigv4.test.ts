@@ -29,7 +29,9 @@ interface Wire {
 async function signedByAws(wire: Wire, query: Record<string, string | string[]>): Promise<Wire> {
   const signer = new SignatureV4({ service: 'bedrock-agentcore', region: SCOPE.region, credentials: KEY, sha256: Sha256 })
   const { method, rawPath: path, headers, body } = wire
-  const request = await signer.sign(new HttpRequest({ method, protocol: 'http:', hostname: 'h', path, query, headers, body }), { signingDate: NOW })
+  const request = await signer.sign(new HttpRequest({ method, protocol: 'http:', hostname: 'h', path, query, headers, body }), {
+    signingDate: NOW,
+  })
   return { ...wire, headers: request.headers }
 }
 
@@ -51,13 +53,22 @@ function refusal(wire: Wire, nowMs?: number): string {
 }
 
 /** An identical percent-encoding to the SDKs', so that the query goes out as it was signed. */
-const encode = (text: string): string => encodeURIComponent(text).replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+const encode = (text: string): string =>
+  encodeURIComponent(text).replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 
 const printable = fc.stringMatching(/^[!-~]([ -~]{0,30}[!-~])?$/)
 const wires = fc.record({
   segment: fc.string({ minLength: 1, maxLength: 30, unit: 'grapheme' }).filter((text) => !/^\.+$/.test(text)),
-  query: fc.dictionary(fc.string({ minLength: 1, maxLength: 10 }).filter((name) => !/^x-amz-/i.test(name)), fc.oneof(fc.string(), fc.array(fc.string(), { minLength: 2, maxLength: 3 })), { maxKeys: 4, noNullPrototype: true }),
-  headers: fc.dictionary(fc.stringMatching(/^x-[a-z][a-z0-9-]{0,15}$/).filter((name) => !name.startsWith('x-amz')), printable, { maxKeys: 5, noNullPrototype: true }),
+  query: fc.dictionary(
+    fc.string({ minLength: 1, maxLength: 10 }).filter((name) => !/^x-amz-/i.test(name)),
+    fc.oneof(fc.string(), fc.array(fc.string(), { minLength: 2, maxLength: 3 })),
+    { maxKeys: 4, noNullPrototype: true },
+  ),
+  headers: fc.dictionary(
+    fc.stringMatching(/^x-[a-z][a-z0-9-]{0,15}$/).filter((name) => !name.startsWith('x-amz')),
+    printable,
+    { maxKeys: 5, noNullPrototype: true },
+  ),
   body: fc.string({ unit: 'binary' }),
 })
 
@@ -65,7 +76,13 @@ test('whatever the SDK signs is let in; changed in any one part afterwards, it i
   await fc.assert(
     fc.asyncProperty(wires, fc.nat(), async ({ segment, query, headers, body }, choice) => {
       const pairs = Object.entries(query).flatMap(([name, value]) => [value].flat().map((one) => `${encode(name)}=${encode(one)}`))
-      const wire = { method: 'POST', rawPath: `/runtimes/${encode(segment)}/invocations`, rawQuery: pairs.join('&'), headers: { host: 'h', ...headers }, body }
+      const wire = {
+        method: 'POST',
+        rawPath: `/runtimes/${encode(segment)}/invocations`,
+        rawQuery: pairs.join('&'),
+        headers: { host: 'h', ...headers },
+        body,
+      }
       const whole = await signedByAws(wire, query)
       assert.equal(check(whole), 'ada')
 
@@ -87,7 +104,10 @@ test('whatever the SDK signs is let in; changed in any one part afterwards, it i
 
 test("our own signer's requests are let in too", () => {
   const url = new URL('http://127.0.0.1:8700/runtimes/arn%3Aaws%3Ax%2Fid/invocations?qualifier=DEFAULT&accountId=1')
-  const headers = signed({ method: 'POST', url, headers: { 'Content-Type': 'application/json' }, body: '{}' }, KEY, { region: SCOPE.region, nowMs: NOW.getTime() })
+  const headers = signed({ method: 'POST', url, headers: { 'Content-Type': 'application/json' }, body: '{}' }, KEY, {
+    region: SCOPE.region,
+    nowMs: NOW.getTime(),
+  })
   assert.equal(check({ method: 'POST', rawPath: url.pathname, rawQuery: url.search.slice(1), headers, body: '{}' }), 'ada')
 })
 
@@ -96,10 +116,22 @@ test('the path is encoded a second time, the query is sorted by bytes, white spa
     method: 'POST',
     rawPath: '/runtimes/arn%3Aaws%2Fid/invocations',
     rawQuery: 'b=2&a=3&B=1&a=10&c',
-    headers: new Map([['x-b', canonicalHeader(['  two \t words ', 'more'])], ['host', 'h']]),
+    headers: new Map([
+      ['x-b', canonicalHeader(['  two \t words ', 'more'])],
+      ['host', 'h'],
+    ]),
     payloadHash: 'HASH',
   })
-  assert.deepEqual(text.split('\n'), ['POST', '/runtimes/arn%253Aaws%252Fid/invocations', 'B=1&a=10&a=3&b=2&c=', 'host:h', 'x-b:two words,more', '', 'host;x-b', 'HASH'])
+  assert.deepEqual(text.split('\n'), [
+    'POST',
+    '/runtimes/arn%253Aaws%252Fid/invocations',
+    'B=1&a=10&a=3&b=2&c=',
+    'host:h',
+    'x-b:two words,more',
+    '',
+    'host;x-b',
+    'HASH',
+  ])
 })
 
 test('each refusal says what is wrong, and of region and clock both sides', async () => {
@@ -110,14 +142,23 @@ test('each refusal says what is wrong, and of region and clock both sides', asyn
   const { authorization: _, ...unsigned } = whole.headers
   assert.match(refusal({ ...whole, headers: unsigned }), /not signed/)
   assert.match(refusal(withHeaders({ authorization: 'Bearer x' })), /not a complete AWS4-HMAC-SHA256/)
-  assert.match(refusal(withHeaders({ authorization: authorization.replace('AKIDEXAMPLE', 'AKIDOTHER') })), /AKIDOTHER is not one of this installation/)
+  assert.match(
+    refusal(withHeaders({ authorization: authorization.replace('AKIDEXAMPLE', 'AKIDOTHER') })),
+    /AKIDOTHER is not one of this installation/,
+  )
   assert.match(refusal(withHeaders({ authorization: authorization.replace('us-east-1', 'eu-west-3') })), /region eu-west-3.*us-east-1/)
-  assert.match(refusal(withHeaders({ authorization: authorization.replace('/bedrock-agentcore/', '/s3/') })), /service s3.*bedrock-agentcore/)
+  assert.match(
+    refusal(withHeaders({ authorization: authorization.replace('/bedrock-agentcore/', '/s3/') })),
+    /service s3.*bedrock-agentcore/,
+  )
   assert.match(refusal(withHeaders({ authorization: authorization.replace(/Signature=..../, 'Signature=0000') })), /does not match/)
   assert.match(refusal(withHeaders({ 'x-amz-security-token': 'stale' })), /unset AWS_SESSION_TOKEN/)
   assert.match(refusal(withHeaders({ 'x-amz-extra': '1' })), /x-amz-extra must be signed/)
   assert.match(refusal(withHeaders({ 'x-amzn-bedrock-agentcore-runtime-session-id': 'x'.repeat(33) })), /session-id must be signed/)
-  assert.match(refusal(withHeaders({ authorization: authorization.replace('SignedHeaders=host;', 'SignedHeaders=') })), /Host header must be signed/)
+  assert.match(
+    refusal(withHeaders({ authorization: authorization.replace('SignedHeaders=host;', 'SignedHeaders=') })),
+    /Host header must be signed/,
+  )
   assert.match(refusal(withHeaders({ 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' })), /UNSIGNED-PAYLOAD.*sign the whole payload/)
   assert.match(refusal(withHeaders({ 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' })), /sign the whole payload/)
   assert.match(refusal({ ...whole, rawQuery: 'X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00' }), /presigned/)

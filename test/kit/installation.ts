@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -207,6 +207,14 @@ export class Installation {
       .map((entry) => join(entry.parentPath, entry.name).slice(this.home.length + 1))
       .filter((file) => !ignored.test(file))
     return [...objects, ...processes, ...files.map((file) => `file ${file}`)].toSorted()
+  }
+
+  /** What another user of this machine could open: nothing, when the folder is closed to them; credentials are closed one by one. */
+  readableByOthers(): string[] {
+    const OTHERS = 0o077
+    const folder = (statSync(this.home).mode & OTHERS) === 0 ? [] : [this.home]
+    const credentials = readdirSync(this.home).filter((file) => /^env$|kubeconfig|certificate|^audit\.log$/.test(file))
+    return [...folder, ...credentials.filter((file) => (statSync(join(this.home, file)).mode & OTHERS) !== 0)]
   }
 
   /** kubectl with this installation's kubeconfig. */

@@ -56,6 +56,7 @@ export class TestApi {
   static async start(options: Options = {}): Promise<TestApi> {
     const started = new TestApi(options)
     await started.api.start()
+    await started.settle()
     return started
   }
 

@@ -100,7 +100,7 @@ test('a watch goes on from where a list ended, without gap or repetition', async
 test('a watch without a resourceVersion, or from 0, begins with what is there', async () => {
   const api = await TestApi.start()
   await api.must('POST', CONFIG_MAPS, configMap('a'))
-  for (const query of [{}, { resourceVersion: '0' }]) {
+  for (const query of [{}, { resourceVersion: '0' }] as Record<string, string>[]) {
     const watched = await api.watch(CONFIG_MAPS, query)
     assert.deepEqual(await watched.news(), ['ADDED a'])
   }
@@ -175,6 +175,9 @@ test('a watch ends after timeoutSeconds, when its caller leaves, and when the se
   const timed = await api.watch(CONFIG_MAPS, { timeoutSeconds: '5' })
   const left = await api.watch(CONFIG_MAPS, {}, { signal: leaving.signal })
   const open = await api.watch(CONFIG_MAPS)
+  const late = await api.watch(CONFIG_MAPS, {}, { signal: AbortSignal.abort() })
+  await late.news()
+  assert.ok(late.ended, 'one whose caller has left already never begins')
   await api.settle(4_900)
   assert.deepEqual([timed.ended, left.ended, open.ended], [false, false, false])
   leaving.abort()

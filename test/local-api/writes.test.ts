@@ -187,6 +187,15 @@ test('metadata is held to the rules of names, labels, annotations, owners and fi
   await api.must('POST', CONFIG_MAPS, configMap('a', { annotations: { 'Example.COM/Some_Key': 'x' }, labels: { 'carrel.dev/x': '' }, finalizers: ['carrel.dev/x'] }))
 })
 
+test('a null is an absent field', async () => {
+  const api = await TestApi.start()
+  await api.must('POST', PODS, pod('p', { labels: null, finalizers: null, ownerReferences: null, annotations: { gone: null } }, { nodeName: null, activeDeadlineSeconds: null }))
+  const made = await api.must('GET', `${PODS}/p`)
+  assert.deepEqual(JSON.stringify(made).match(/null/g), null)
+  await api.must('POST', CONFIG_MAPS, configMap('a'))
+  assert.equal('data' in (await api.must('PUT', `${CONFIG_MAPS}/a`, { metadata: { name: 'a' }, data: null })), false)
+})
+
 test('what a typed server could not read is a bad request', async () => {
   const api = await TestApi.start()
   const refusal = await api.refused(400, 'BadRequest', 'POST', PODS, pod('p', { labels: { a: 1 } }))

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import { test } from 'node:test'
 import type { AgentSession } from '../../src/crds/agent-session.ts'
 import { isReached, realAddresses, reachedFromOutside } from '../kit/dial.ts'
 import { eventually } from '../kit/eventually.ts'
+import { freePort } from '../kit/free-port.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
@@ -11,14 +11,6 @@ import { newSessionId } from '../kit/raw-gateway.ts'
 /** The kubelet looks at least twice a second; the rest is for a busy machine. */
 const ENDED_WITHIN_MS = 5_000
 const WILDCARDS = ['0.0.0.0', '::']
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '::', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 test('a second port on every address, IPv4 and IPv6, is moved to the session: reached there, and on no real interface', async (t) => {
   const installation = await Installation.start(t)

@@ -9,7 +9,9 @@ import type { SpoolQuota } from './quota.ts'
 /** Contract 2.1. */
 export const LONGEST_PAYLOAD_BYTES = 100_000_000
 const IN_MEMORY_BYTES = 256 * 1024
-const READ_CHUNK_BYTES = 64 * 1024
+const READ_CHUNK_BYTES = 32 * 1024
+/** Buffers that a reader fills in turn. See `chunksOf`. */
+const READ_BUFFERS = 16
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 /** A body that was received whole. Call `discard` when it is not needed any more. */
@@ -88,6 +90,7 @@ export class Spool {
         quota.take(accessKeyId, address, each.length)
         this.#quotaBytes += each.length
         await this.#file.appendFile(each)
+        giveBack(each)
       }
     } catch (error) {
       throw error instanceof GatewayError ? error : diskFault(error as NodeJS.ErrnoException)
@@ -110,9 +113,20 @@ export class Spool {
   }
 }
 
+/** Frees the bytes now: waiting for the garbage collector, which hardly sees them, lets tens of megabytes pile up. Nothing may read the chunk any more. */
+function giveBack({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
+}
+
+/**
+ * The file, from its first byte. Buffers are used again, or a hundred megabytes would be garbage before they are collected.
+ * That is sound because undici asks for more only while less than a socket's high-water mark (64 KiB: two of these) waits to
+ * be written, and a stream reads two ahead: at most six of the sixteen are under way.
+ */
 async function* chunksOf(file: FileHandle, bytes: number): AsyncGenerator<Buffer> {
-  for (let position = 0; position < bytes;) {
-    const buffer = Buffer.allocUnsafe(READ_CHUNK_BYTES)
+  const buffers: Buffer[] = []
+  for (let position = 0, turn = 0; position < bytes; turn = (turn + 1) % READ_BUFFERS) {
+    const buffer = (buffers[turn] ??= Buffer.allocUnsafeSlow(READ_CHUNK_BYTES))
     const { bytesRead } = await file.read(buffer, 0, READ_CHUNK_BYTES, position)
     if (bytesRead === 0) throw new Error('the spooled payload is shorter than it was')
     position += bytesRead

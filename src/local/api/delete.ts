@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { rfc3339Seconds } from '../../env/clock.ts'
 import type { KubeObject, Pod } from '../../kube/objects.ts'
 import type { ServedKind } from './served-kinds.ts'
@@ -12,25 +13,31 @@ export interface DeleteOptions {
   dryRun: boolean
 }
 
+const bodySchema = z.looseObject({
+  preconditions: z.looseObject({ uid: z.string().nullish(), resourceVersion: z.string().nullish() }).nullish(),
+  gracePeriodSeconds: z.int().nullish(),
+  propagationPolicy: z.string().nullish(),
+  dryRun: z.unknown().optional(),
+})
+
 /** From the body, and from the query for what the body does not say. Throws 400 for what is none. */
 export function deleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
-  const given = (body ?? {}) as { preconditions?: unknown; gracePeriodSeconds?: unknown; propagationPolicy?: unknown; dryRun?: unknown }
-  const { uid, resourceVersion } = (given.preconditions ?? {}) as { uid?: unknown; resourceVersion?: unknown }
   const inQuery = query.get('gracePeriodSeconds')
-  const gracePeriodSeconds = given.gracePeriodSeconds ?? (inQuery === null ? undefined : Number(inQuery))
-  const propagationPolicy = given.propagationPolicy ?? query.get('propagationPolicy') ?? undefined
-  if (gracePeriodSeconds !== undefined && !Number.isSafeInteger(gracePeriodSeconds)) throw badRequest('gracePeriodSeconds must be a whole number')
-  for (const text of [uid ?? undefined, resourceVersion ?? undefined, propagationPolicy]) {
-    if (text !== undefined && typeof text !== 'string') throw badRequest('preconditions and propagationPolicy must be text')
-  }
+  const fromQuery = { gracePeriodSeconds: inQuery === null ? undefined : Number(inQuery), propagationPolicy: query.get('propagationPolicy') }
+  const given = bodySchema.safeParse({ ...present(fromQuery), ...present(body ?? {}) })
+  if (!given.success) throw badRequest(`these are no delete options: ${z.prettifyError(given.error)}`)
+  const { preconditions, gracePeriodSeconds: grace, propagationPolicy, dryRun } = given.data
+  const { uid, resourceVersion } = preconditions ?? {}
   return {
-    ...(typeof uid === 'string' ? { uid } : {}),
-    ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
     // The real server takes a negative grace for the shortest one.
-    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: (gracePeriodSeconds as number) < 0 ? 1 : (gracePeriodSeconds as number) }),
-    ...(typeof propagationPolicy === 'string' ? { propagationPolicy } : {}),
-    dryRun: query.get('dryRun') === 'All' || (Array.isArray(given.dryRun) && given.dryRun.includes('All')),
+    ...present({ uid, resourceVersion, propagationPolicy, gracePeriodSeconds: grace && grace < 0 ? 1 : grace }),
+    dryRun: query.get('dryRun') === 'All' || (Array.isArray(dryRun) && dryRun.includes('All')),
   }
+}
+
+/** What is said: an absent and a null field say nothing. */
+function present<Fields extends object>(fields: Fields): { [Name in keyof Fields]?: NonNullable<Fields[Name]> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null)) as never
 }
 
 /** Some thirty years: what comes after is no date any more. */

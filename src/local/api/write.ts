@@ -132,9 +132,10 @@ export class Writer {
 
   async #orphanDependents(owner: KubeObject): Promise<void> {
     for (const { slot, object } of this.#store.all()) {
-      const owners = object.metadata.ownerReferences ?? []
+      const { ownerReferences: owners = [], ...metadata } = object.metadata
       const others = owners.filter(({ uid }) => uid !== owner.metadata.uid)
-      if (others.length < owners.length) await this.#store.put(slot, { ...object, metadata: { ...object.metadata, ownerReferences: others } })
+      if (others.length === owners.length) continue
+      await this.#store.put(slot, { ...object, metadata: { ...metadata, ...(others.length > 0 ? { ownerReferences: others } : {}) } })
     }
   }
 
@@ -220,11 +221,12 @@ function objectOf(kind: ServedKind, body: unknown): KubeObject {
   checkDepth(body)
   const object = kind.kind === 'ControllerRevision' ? body : withoutNulls(body)
   if (!isObject(object)) throw badRequest('the body is not an object')
-  if (object['kind'] !== undefined && object['kind'] !== kind.kind) {
-    throw badRequest(`${String(object['kind'])} in version "${String(object['apiVersion'])}" cannot be handled as a ${kind.kind}`)
+  const { kind: givenKind, apiVersion } = object as { kind?: string; apiVersion?: string }
+  if (givenKind !== undefined && givenKind !== kind.kind) {
+    throw badRequest(`${givenKind} in version "${apiVersion}" cannot be handled as a ${kind.kind}`)
   }
-  if (object['apiVersion'] !== undefined && object['apiVersion'] !== apiVersionOf(kind)) {
-    throw badRequest(`the API version in the data (${String(object['apiVersion'])}) does not match the expected API version (${apiVersionOf(kind)})`)
+  if (apiVersion !== undefined && apiVersion !== apiVersionOf(kind)) {
+    throw badRequest(`the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(kind)})`)
   }
   checkShape(kind, object)
   return { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { ...(object['metadata'] as ObjectMeta | undefined) } as ObjectMeta }

@@ -1,0 +1,9 @@
+import type { KubeObject } from '../../src/kube/objects.ts'
+import type { Resource } from '../../src/kube/resource.ts'
+
+export const THINGS: Resource = { group: 'test.example', version: 'v1', kind: 'Thing', plural: 'things', namespaced: true }
+
+/** A thing in namespace `team`; its uid defaults to its name. */
+export function thing(name: string, version: number, uid = name, labels: Record<string, string> = {}): KubeObject {
+  return { apiVersion: 'test.example/v1', kind: 'Thing', metadata: { name, namespace: 'team', uid, resourceVersion: String(version), labels } }
+}
