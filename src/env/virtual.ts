@@ -28,7 +28,13 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): Timer {
-    const timer: VirtualTimer = { atMs: this.#nowMs + Math.max(0, delayMs), lot: this.#random.fraction(), sequence: this.#sequence++, run, cancelled: false }
+    const timer: VirtualTimer = {
+      atMs: this.#nowMs + Math.max(0, delayMs),
+      lot: this.#random.fraction(),
+      sequence: this.#sequence++,
+      run,
+      cancelled: false,
+    }
     this.#timers.push(timer)
     return { cancel: () => void (timer.cancelled = true) }
   }

@@ -9,7 +9,10 @@ import { tcpDial } from './proxy/dial.ts'
 import { gatewaySettings } from './settings.ts'
 import { DEFAULT_SPOOL_LIMITS, startGateway } from './start.ts'
 
-const settings = readSettings({ name: 'carrel-gateway', description: "Carrel's gateway: authenticates calls and routes session ids to pods." }, gatewaySettings)
+const settings = readSettings(
+  { name: 'carrel-gateway', description: "Carrel's gateway: authenticates calls and routes session ids to pods." },
+  gatewaySettings,
+)
 const log = openLog({ name: 'gateway', level: settings.logLevel })
 const kubernetes = httpTransport(loadCluster({ kubeconfig: settings.kubeconfig }))
 const env = { clock: systemClock, random: systemRandom, log, kubernetes, activity: activityOverTransport(kubernetes), dial: tcpDial }

@@ -38,20 +38,27 @@ export class KubeClient {
     if (options.fieldSelector) query['fieldSelector'] = options.fieldSelector
     for (;;) {
       const page = await this.#call<List<T>>({ method: 'GET', path: pathOf(resource, options.namespace), query }, `list ${resource.plural}`)
-      for (const item of page.items) items.push({ ...item, apiVersion: item.apiVersion ?? page.apiVersion, kind: item.kind ?? resource.kind })
+      for (const item of page.items)
+        items.push({ ...item, apiVersion: item.apiVersion ?? page.apiVersion, kind: item.kind ?? resource.kind })
       if (!page.metadata.continue) return { items, resourceVersion: page.metadata.resourceVersion }
       query['continue'] = page.metadata.continue
     }
   }
 
   create<T extends KubeObject>(resource: Resource<T>, object: T): Promise<T> {
-    return this.#call<T>({ method: 'POST', path: pathOf(resource, object.metadata.namespace), body: object }, `create ${resource.plural} ${object.metadata.name}`)
+    return this.#call<T>(
+      { method: 'POST', path: pathOf(resource, object.metadata.namespace), body: object },
+      `create ${resource.plural} ${object.metadata.name}`,
+    )
   }
 
   /** PUT: compare-and-set by the object's own metadata.resourceVersion. */
   replace<T extends KubeObject>(resource: Resource<T>, object: T, subresource?: 'status'): Promise<T> {
     const { namespace, name } = object.metadata
-    return this.#call<T>({ method: 'PUT', path: pathOf(resource, namespace, name, subresource), body: object }, `replace ${resource.plural} ${name}`)
+    return this.#call<T>(
+      { method: 'PUT', path: pathOf(resource, namespace, name, subresource), body: object },
+      `replace ${resource.plural} ${name}`,
+    )
   }
 
   /** JSON merge patch; the preconditions travel in its metadata. */
@@ -64,7 +71,10 @@ export class KubeClient {
   ): Promise<T> {
     const { subresource, ...preconditions } = options
     const body = { ...patch, metadata: { ...patch.metadata, ...preconditions } }
-    return this.#call<T>({ method: 'PATCH', path: pathOf(resource, namespace, name, subresource), contentType: MERGE_PATCH, body }, `patch ${resource.plural} ${name}`)
+    return this.#call<T>(
+      { method: 'PATCH', path: pathOf(resource, namespace, name, subresource), contentType: MERGE_PATCH, body },
+      `patch ${resource.plural} ${name}`,
+    )
   }
 
   /**
@@ -92,7 +102,11 @@ export class KubeClient {
   }
 
   /** pods/log as text. */
-  async logs(namespace: string, pod: string, options: { container?: string; tailLines?: number; limitBytes?: number } = {}): Promise<string> {
+  async logs(
+    namespace: string,
+    pod: string,
+    options: { container?: string; tailLines?: number; limitBytes?: number } = {},
+  ): Promise<string> {
     const query = Object.fromEntries(Object.entries(options).map(([key, value]) => [key, String(value)]))
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(pod)}/log`
     const body = await this.#call<unknown>({ method: 'GET', path, query }, `read the log of pod ${pod}`)

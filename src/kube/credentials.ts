@@ -15,7 +15,11 @@ const kubeconfigSchema = z.object({
   clusters: z.array(
     z.object({
       name: z.string(),
-      cluster: z.object({ server: z.url(), 'certificate-authority': z.string().optional(), 'certificate-authority-data': z.string().optional() }),
+      cluster: z.object({
+        server: z.url(),
+        'certificate-authority': z.string().optional(),
+        'certificate-authority-data': z.string().optional(),
+      }),
     }),
   ),
   users: z.array(

@@ -37,6 +37,7 @@ export class TransportError extends Error {
 
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404
 export const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409 && error.reason === 'Conflict'
-export const isAlreadyExists = (error: unknown): boolean => error instanceof ApiError && error.status === 409 && error.reason === 'AlreadyExists'
+export const isAlreadyExists = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 409 && error.reason === 'AlreadyExists'
 /** The resourceVersion is too old: list again. */
 export const isGone = (error: unknown): boolean => error instanceof ApiError && error.status === 410

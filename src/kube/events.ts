@@ -50,9 +50,11 @@ export class EventRecorder {
 
   record(about: KubeObject, event: { type: 'Normal' | 'Warning'; reason: string; note: string; action: string }): void {
     if (!this.#takeToken(about.metadata.uid ?? about.metadata.name)) return
-    this.#tail = this.#tail.then(() => this.#write(about, event)).catch((error: unknown) => {
-      this.#env.log.warn({ reason: event.reason, about: about.metadata.name, err: error }, 'an event could not be recorded')
-    })
+    this.#tail = this.#tail
+      .then(() => this.#write(about, event))
+      .catch((error: unknown) => {
+        this.#env.log.warn({ reason: event.reason, about: about.metadata.name, err: error }, 'an event could not be recorded')
+      })
   }
 
   /** Resolves when everything recorded so far was written or given up. */
@@ -77,7 +79,11 @@ export class EventRecorder {
     if (this.#recorded.size > MOST_OBJECTS) this.#recorded.delete(this.#recorded.keys().next().value!)
   }
 
-  #eventOf(about: KubeObject, event: { type: 'Normal' | 'Warning'; reason: string; note: string; action: string }, nowMs: number): KubeEvent {
+  #eventOf(
+    about: KubeObject,
+    event: { type: 'Normal' | 'Warning'; reason: string; note: string; action: string },
+    nowMs: number,
+  ): KubeEvent {
     const { name, namespace = 'default', uid } = about.metadata
     const suffix = Buffer.from(this.#env.random.bytes(8)).toString('hex')
     return {

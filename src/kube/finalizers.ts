@@ -9,7 +9,12 @@ export function addFinalizer<T extends KubeObject>(client: KubeClient, resource:
 }
 
 /** Retries on the newer object; an object that is gone needs none. */
-export async function removeFinalizer<T extends KubeObject>(client: KubeClient, resource: Resource<T>, object: T, finalizer: string): Promise<void> {
+export async function removeFinalizer<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource<T>,
+  object: T,
+  finalizer: string,
+): Promise<void> {
   try {
     const remaining = (object.metadata.finalizers ?? []).filter((name) => name !== finalizer)
     if (remaining.length === object.metadata.finalizers?.length) return

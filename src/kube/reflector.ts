@@ -1,6 +1,6 @@
 import { sleep, type Timer } from '../env/clock.ts'
 import type { Env } from '../env/env.ts'
-import { ApiError, isGone } from './errors.ts'
+import { ApiError, isGone, TransportError } from './errors.ts'
 import type { KubeObject, Status } from './objects.ts'
 import { pathOf, type Resource } from './resource.ts'
 import type { Store } from './store.ts'
@@ -11,6 +11,8 @@ const PAGE_SIZE = 500
 const WATCH_SECONDS = 290
 /** A watch on which nothing arrives for this long, not even a bookmark, is taken for a dead connection. */
 const SILENCE_MS = 320_000
+/** A watch that the server ends sooner than this was of no use. */
+const SHORT_WATCH_MS = 1_000
 const FIRST_BACKOFF_MS = 100
 const LONGEST_BACKOFF_MS = 30_000
 
@@ -50,7 +52,8 @@ export interface ReflectOptions<T extends KubeObject> {
  */
 export async function reflect<T extends KubeObject>(options: ReflectOptions<T>, signal: AbortSignal): Promise<void> {
   const reflector = new Reflector(options, signal)
-  options.store.onListenerError = (error) => options.env.log.error({ resource: options.resource.plural, err: error }, 'a listener of the store threw')
+  options.store.onListenerError = (error) =>
+    options.env.log.error({ resource: options.resource.plural, err: error }, 'a listener of the store threw')
   while (!signal.aborted) await reflector.step()
 }
 
@@ -90,10 +93,11 @@ class Reflector<T extends KubeObject> {
     const { transport, resource, namespace, transform, store } = this.#options
     const query = { ...this.#selectors(), limit: String(PAGE_SIZE), ...(continueToken ? { continue: continueToken } : {}) }
     const response = await transport.request({ method: 'GET', path: pathOf(resource, namespace), query, signal: this.#signal })
+    if (this.#signal.aborted) return
     if (response.status !== 200) throw ApiError.from(response, `list ${resource.plural}`)
     const page = response.body as { apiVersion: string; metadata: { resourceVersion: string; continue?: string }; items: T[] }
     const { apiVersion } = page
-    const items = before
+    const items = [...before]
     for (const item of page.items) {
       const object = { ...item, apiVersion: item.apiVersion ?? apiVersion, kind: item.kind ?? resource.kind }
       items.push(transform ? transform(object) : object)
@@ -114,13 +118,11 @@ class Reflector<T extends KubeObject> {
     this.#counters.watches += 1
     this.#at = { state: 'Watching', resourceVersion }
     const startedAtMs = env.clock.monotonic()
-    let events = 0
     try {
       for await (const event of transport.watch({ path: pathOf(resource, namespace), query, signal: silence.signal })) {
         silence.reset()
         this.#apply(event)
-        events += 1
-        this.#failures = 0
+        if (event.type !== 'BOOKMARK') this.#failures = 0
         if (this.#signal.aborted) return
       }
     } finally {
@@ -128,8 +130,9 @@ class Reflector<T extends KubeObject> {
     }
     if (this.#signal.aborted) return
     this.#count(silence.rang ? 'silent' : 'closed')
-    // A server that closes at once, again and again, must not be hammered.
-    if (events === 0 && env.clock.monotonic() - startedAtMs < 1_000) await this.#backOff(undefined)
+    // A server that closes at once, again and again, must not be hammered, whatever it says before.
+    if (env.clock.monotonic() - startedAtMs < SHORT_WATCH_MS) await this.#backOff(undefined)
+    else this.#failures = 0
   }
 
   #apply(event: WatchEvent): void {
@@ -148,7 +151,7 @@ class Reflector<T extends KubeObject> {
     const { env, resource } = this.#options
     const gone = isGone(error)
     this.#count(gone ? 'gone' : error instanceof ApiError ? 'refused' : 'cut')
-    if (gone || this.#at.state === 'Listing') this.#at = { state: 'Empty' }
+    if (gone || (this.#at.state === 'Listing' && !isPassing(error))) this.#at = { state: 'Empty' }
     const fields = { resource: resource.plural, state: this.#at.state, err: error }
     if (gone) env.log.info(fields, 'the resourceVersion is too old; listing anew')
     else env.log.warn(fields, 'list or watch failed; going on after a pause')
@@ -172,8 +175,14 @@ class Reflector<T extends KubeObject> {
   }
 }
 
+/** The same page may well be had a moment later. */
+function isPassing(error: unknown): boolean {
+  return error instanceof TransportError || (error instanceof ApiError && (error.status === 429 || error.status >= 500))
+}
+
 function errorOf(status: Status): ApiError {
-  return new ApiError(status.code, status.reason ?? 'Unknown', status.message ?? 'the watch ended with an error')
+  const seconds = status.details?.retryAfterSeconds
+  return new ApiError(status.code, status.reason ?? 'Unknown', status.message ?? 'the watch ended with an error', seconds ? seconds * 1000 : undefined)
 }
 
 /** Aborts a watch on which nothing arrives: a half-open connection is silent for ever. */

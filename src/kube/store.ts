@@ -1,9 +1,6 @@
 import type { KubeObject } from './objects.ts'
 
-export type Change<T> =
-  | { type: 'added'; object: T }
-  | { type: 'updated'; object: T; previous: T }
-  | { type: 'deleted'; object: T }
+export type Change<T> = { type: 'added'; object: T } | { type: 'updated'; object: T; previous: T } | { type: 'deleted'; object: T }
 
 /** `namespace/name`, or `name` for what has no namespace. */
 export function keyOf(object: KubeObject): string {
@@ -116,7 +113,8 @@ export class Store<T extends KubeObject> {
   }
 
   #put(object: T, held: T | undefined): void {
-    if (held && held.metadata.uid !== object.metadata.uid) {            // deleted and made anew while nobody looked
+    if (held && held.metadata.uid !== object.metadata.uid) {
+      // deleted and made anew while nobody looked
       this.#remove(held, held)
       held = undefined
     }

@@ -13,11 +13,20 @@ import { startParts } from './start/parts.ts'
 import { localSettings } from './start/settings.ts'
 import { firstCall, nextSteps, started, type Welcome } from './start/welcome.ts'
 
-const settings = readSettings({ name: 'npm start --', description: 'Runs Carrel on this machine: operator, gateway, and an embedded Kubernetes API whose pods are processes.' }, localSettings)
+const settings = readSettings(
+  {
+    name: 'npm start --',
+    description: 'Runs Carrel on this machine: operator, gateway, and an embedded Kubernetes API whose pods are processes.',
+  },
+  localSettings,
+)
 
 const home = openHome(settings.home)
 const lock = lockHome(home)
-if ('heldBy' in lock) giveUp(`process ${lock.heldBy} already runs an installation in ${home.root}: stop it, or choose another folder with --home (and other ports)`)
+if ('heldBy' in lock)
+  giveUp(
+    `process ${lock.heldBy} already runs an installation in ${home.root}: stop it, or choose another folder with --home (and other ports)`,
+  )
 await refuseBusyPort(settings.port, '--port')
 await refuseBusyPort(settings.apiPort, '--api-port')
 
@@ -39,7 +48,12 @@ stopOnSignals()
 await parts?.ready
 isReady = true
 
-const welcome: Welcome = { gatewayUrl: parts?.gatewayUrl ?? `http://127.0.0.1:${settings.port}`, apiUrl: api.url, home: shortPath(home.root), arn: undefined }
+const welcome: Welcome = {
+  gatewayUrl: parts?.gatewayUrl ?? `http://127.0.0.1:${settings.port}`,
+  apiUrl: api.url,
+  home: shortPath(home.root),
+  arn: undefined,
+}
 writeEnv()
 process.stdout.write(started(welcome))
 if (settings.hello && parts) {
@@ -52,7 +66,17 @@ process.stdout.write(nextSteps(welcome))
 
 function writeEnv(): void {
   const { accessKeyId, secretAccessKey } = key
-  writePrivate(home.env, envFile({ gatewayUrl: welcome.gatewayUrl, kubeconfig: home.kubeconfig, region: settings.region, accessKeyId, secretAccessKey, runtimeArn: welcome.arn }))
+  writePrivate(
+    home.env,
+    envFile({
+      gatewayUrl: welcome.gatewayUrl,
+      kubeconfig: home.kubeconfig,
+      region: settings.region,
+      accessKeyId,
+      secretAccessKey,
+      runtimeArn: welcome.arn,
+    }),
+  )
 }
 
 function stopOnSignals(): void {

@@ -21,10 +21,13 @@ function describeHolder(port: number): string {
       return target !== undefined && inodes.has(target.slice('socket:['.length, -1)) && target.startsWith('socket:[')
     })
     if (!holds) continue
-    const command = readable(() => [readFileSync(`/proc/${pid}/cmdline`, 'utf8')])[0]?.split('\0').join(' ').trim()
+    const command = readable(() => [readFileSync(`/proc/${pid}/cmdline`, 'utf8')])[0]
+      ?.split('\0')
+      .join(' ')
+      .trim()
     return `process ${pid} (${command?.slice(0, 120) || 'unknown'})`
   }
-  return "a process that this user may not see"
+  return 'a process that this user may not see'
 }
 
 function listeningInodes(table: string, port: number): string[] {

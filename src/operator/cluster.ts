@@ -70,5 +70,3 @@ function sessionKeyOf(pod: Pod): string[] {
 function ownerUIDs(revision: ControllerRevision): string[] {
   return (revision.metadata.ownerReferences ?? []).map((owner) => owner.uid)
 }
-
-

@@ -41,7 +41,9 @@ export class Operator {
     const cluster = this.#cluster
     enqueueOn(cluster.runtimes, this.#runtimes)
     enqueueOn(cluster.runtimes, this.#sessions, (runtime) => cluster.sessions.by('runtime', keyOf(runtime)).map(keyOf))
-    enqueueOn(cluster.revisions, this.#runtimes, (revision) => [`${revision.metadata.namespace}/${revision.metadata.ownerReferences?.[0]?.name}`])
+    enqueueOn(cluster.revisions, this.#runtimes, (revision) => [
+      `${revision.metadata.namespace}/${revision.metadata.ownerReferences?.[0]?.name}`,
+    ])
     enqueueOn(cluster.revisions, this.#sessions, (revision) =>
       cluster.sessions.by('runtime', `${revision.metadata.namespace}/${revision.metadata.ownerReferences?.[0]?.name}`).map(keyOf),
     )
@@ -56,10 +58,19 @@ export class Operator {
     const tools = { cluster, env, settings: this.#settings, vigil: this.#vigil }
     await Promise.all([
       runController(
-        { env, name: 'agentruntime', queue: this.#runtimes, workers: RUNTIME_WORKERS, reconcile: (key) => reconcileRuntime(key, cluster, env, this.#settings) },
+        {
+          env,
+          name: 'agentruntime',
+          queue: this.#runtimes,
+          workers: RUNTIME_WORKERS,
+          reconcile: (key) => reconcileRuntime(key, cluster, env, this.#settings),
+        },
         signal,
       ),
-      runController({ env, name: 'agentsession', queue: this.#sessions, workers: SESSION_WORKERS, reconcile: (key) => reconcileSession(key, tools) }, signal),
+      runController(
+        { env, name: 'agentsession', queue: this.#sessions, workers: SESSION_WORKERS, reconcile: (key) => reconcileSession(key, tools) },
+        signal,
+      ),
     ])
     this.#vigil.stop()
     await cluster.events.flush()

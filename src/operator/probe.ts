@@ -7,7 +7,12 @@ const LONGEST_BODY_BYTES = 4_096
 
 /** Close it when the process ends. */
 export function httpProbe(): Probe & { close(): Promise<void> } {
-  const agent = new Agent({ connect: { timeout: PING_TIMEOUT_MS }, keepAliveTimeout: 1_000, connections: 1, maxResponseSize: LONGEST_BODY_BYTES })
+  const agent = new Agent({
+    connect: { timeout: PING_TIMEOUT_MS },
+    keepAliveTimeout: 1_000,
+    connections: 1,
+    maxResponseSize: LONGEST_BODY_BYTES,
+  })
   return {
     async ping(address, port) {
       try {

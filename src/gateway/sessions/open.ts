@@ -55,7 +55,11 @@ export async function reopenSession(client: KubeClient, ended: AgentSession): Pr
 const KEPT_STOP_TOKENS = 4
 
 /** Stores "end this incarnation and all before". A repeated stop, by its client token, is the same stop. */
-export async function stopSession(client: KubeClient, wanted: Wanted, clientToken: string | undefined): Promise<AgentSession | 'unknown' | 'already'> {
+export async function stopSession(
+  client: KubeClient,
+  wanted: Wanted,
+  clientToken: string | undefined,
+): Promise<AgentSession | 'unknown' | 'already'> {
   const session = await client.find(AGENT_SESSIONS, wanted.namespace, wanted.name)
   if (session === undefined || session.metadata.deletionTimestamp) return 'unknown'
   const { incarnation, stopThrough, stopTokens = [] } = verified(session, wanted).spec
@@ -96,7 +100,14 @@ function recordOf({ namespace, name, identity }: Wanted): AgentSession {
       labels: { [RUNTIME_LABEL]: runtimeName },
       finalizers: [SESSION_FINALIZER],
       ownerReferences: [
-        { apiVersion: apiVersionOf(AGENT_RUNTIMES), kind: AGENT_RUNTIMES.kind, name: runtimeName, uid: runtimeUID, controller: true, blockOwnerDeletion: true },
+        {
+          apiVersion: apiVersionOf(AGENT_RUNTIMES),
+          kind: AGENT_RUNTIMES.kind,
+          name: runtimeName,
+          uid: runtimeUID,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
       ],
     },
     spec: { runtimeRef: { name: runtimeName, uid: runtimeUID }, endpoint, sessionId, owner: { ...owner }, incarnation: 1, stopThrough: 0 },

@@ -65,7 +65,11 @@ export class SessionDesk implements Sessions {
 
   async enter(target: RuntimeTarget, caller: Caller, sessionId: string, signal: AbortSignal): Promise<Entered> {
     const wanted = wantedSession(target, caller, sessionId)
-    const visit: Visit = { waitedFor: 0, reopened: 0, deadlineMs: this.#env.clock.monotonic() + target.runtime.spec.startTimeoutSeconds * 1000 + PATIENCE_MS }
+    const visit: Visit = {
+      waitedFor: 0,
+      reopened: 0,
+      deadlineMs: this.#env.clock.monotonic() + target.runtime.spec.startTimeoutSeconds * 1000 + PATIENCE_MS,
+    }
     try {
       for (;;) {
         const entered = await this.#advance(wanted, visit, signal)
@@ -82,7 +86,7 @@ export class SessionDesk implements Sessions {
   async stop(target: RuntimeTarget, caller: Caller, sessionId: string, clientToken: string | undefined): Promise<'stopped' | 'unknown'> {
     const stopped = await stopSession(this.#client, wantedSession(target, caller, sessionId), clientToken)
     if (stopped === 'unknown') return 'unknown'
-    if (stopped !== 'already') this.#tables.sessions.observe(stopped)          // the next call, made at once, must see it
+    if (stopped !== 'already') this.#tables.sessions.observe(stopped) // the next call, made at once, must see it
     return 'stopped'
   }
 
@@ -129,7 +133,13 @@ export class SessionDesk implements Sessions {
         await this.#orDeadline(next.changed, visit, signal)
         return undefined
       }
-      if (await this.#answers(route)) return { outcome: 'entered', pod: { uid: podUID, address: route.address, port: route.port }, release: this.#releaseOnce(podUID), ended }
+      if (await this.#answers(route))
+        return {
+          outcome: 'entered',
+          pod: { uid: podUID, address: route.address, port: route.port },
+          release: this.#releaseOnce(podUID),
+          ended,
+        }
       visit.waitedFor = route.incarnation
       this.#holds.release(podUID)
       await this.#orDeadline(Promise.race([next.changed, sleep(this.#env.clock, REDIAL_MS, signal)]), visit, signal)

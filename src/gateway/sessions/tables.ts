@@ -36,7 +36,13 @@ export class Tables {
     void reflect({ ...shared, resource: AGENT_SESSIONS, store: this.sessions }, signal)
     void reflect({ ...shared, resource: PODS, store: this.pods, labelSelector: SESSION_UID_LABEL, transform: routingPart }, signal)
     void reflect(
-      { ...shared, resource: SECRETS, store: this.accessKeys, namespace: settings.namespace, fieldSelector: `type=${settings.accessKeyType}` },
+      {
+        ...shared,
+        resource: SECRETS,
+        store: this.accessKeys,
+        namespace: settings.namespace,
+        fieldSelector: `type=${settings.accessKeyType}`,
+      },
       signal,
     )
     this.synced = Promise.all([this.runtimes.synced, this.sessions.synced, this.pods.synced, this.accessKeys.synced]).then(() => undefined)

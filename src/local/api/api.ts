@@ -129,10 +129,14 @@ export class EmbeddedApi {
 
   async #route(call: ApiCall): Promise<ApiAnswer> {
     const { verb, object: target } = requestInfo(call.method, call.path, call.query)
-    const kind = target && this.kinds.find(({ group, version, plural }) => group === target.group && version === target.version && plural === target.resource)
+    const kind =
+      target &&
+      this.kinds.find(({ group, version, plural }) => group === target.group && version === target.version && plural === target.resource)
     if (target === undefined || kind === undefined) throw noSuchPath()
     const { name, subresource } = target
-    const isMisplaced = kind.namespaced ? name !== undefined && target.namespace === undefined : target.namespace !== undefined && kind.plural !== 'namespaces'
+    const isMisplaced = kind.namespaced
+      ? name !== undefined && target.namespace === undefined
+      : target.namespace !== undefined && kind.plural !== 'namespaces'
     if (isMisplaced) throw noSuchPath()
     const namespace = kind.namespaced ? target.namespace : undefined
     if (!call.identity.allows(verb, kind.group, kind.plural, subresource, namespace)) {

@@ -42,7 +42,9 @@ function podCauses(pod: Pod): Cause[] {
     const isRepeated = containers.findIndex((other) => other.name === name) < index
     return [
       ...(name ? [] : [required(`${at}.name`)]),
-      ...(name && isRepeated ? [{ reason: 'FieldValueDuplicate', field: `${at}.name`, message: `Duplicate value: ${JSON.stringify(name)}` }] : []),
+      ...(name && isRepeated
+        ? [{ reason: 'FieldValueDuplicate', field: `${at}.name`, message: `Duplicate value: ${JSON.stringify(name)}` }]
+        : []),
       ...(image ? [] : [required(`${at}.image`)]),
     ]
   })
@@ -61,7 +63,8 @@ type WithData = KubeObject & { data?: object; immutable?: boolean }
 
 function keyCauses({ data }: WithData): Cause[] {
   const wrong = Object.keys(data ?? {}).filter((key) => key.length > 253 || !/^[-._a-zA-Z0-9]+$/.test(key))
-  const message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+  const message =
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
   return wrong.map((key) => invalidValue(`data[${key}]`, key, message))
 }
 
@@ -96,7 +99,9 @@ function eventCauses(event: StoredEvent, old: StoredEvent | undefined): Cause[] 
   const misplaced = isElsewhere ? [invalidValue('involvedObject.namespace', about ?? '', 'does not match event.namespace')] : []
   if (event.eventTime === undefined) return misplaced
   const missing = (['reportingComponent', 'reportingInstance', 'action', 'reason'] as const).filter((field) => !event[field])
-  const tooLong = Object.entries(LONGEST_EVENT_TEXT).filter(([field, longest]) => Buffer.byteLength(event[field as EventText] ?? '') > longest)
+  const tooLong = Object.entries(LONGEST_EVENT_TEXT).filter(
+    ([field, longest]) => Buffer.byteLength(event[field as EventText] ?? '') > longest,
+  )
   return [
     ...misplaced,
     ...(MICRO_TIME.test(event.eventTime) ? [] : [invalidValue('eventTime', event.eventTime, 'must be a time with six digits of a second')]),

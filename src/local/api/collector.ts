@@ -89,7 +89,12 @@ export class Collector {
     const found = this.#store.withUID(uid)
     if (found === undefined) return false
     const { slot, object } = found
-    return slot.name === name && (slot.namespace === namespace || slot.namespace === '') && object.kind === kind && groupOf(object.apiVersion) === groupOf(apiVersion)
+    return (
+      slot.name === name &&
+      (slot.namespace === namespace || slot.namespace === '') &&
+      object.kind === kind &&
+      groupOf(object.apiVersion) === groupOf(apiVersion)
+    )
   }
 
   #isEvicted({ metadata: { namespace } }: KubeObject): boolean {
@@ -115,8 +120,11 @@ export class Collector {
 
   async #delete(object: KubeObject): Promise<void> {
     const found = this.#store.withUID(object.metadata.uid!)
-    const kind = found && this.#kinds.find((candidate) => candidate.collection === found.slot.collection && apiVersionOf(candidate) === object.apiVersion)
-    if (found && kind) await this.#writer.deleteNow(kind, found.slot, { uid: object.metadata.uid!, propagationPolicy: 'Background', dryRun: false })
+    const kind =
+      found &&
+      this.#kinds.find((candidate) => candidate.collection === found.slot.collection && apiVersionOf(candidate) === object.apiVersion)
+    if (found && kind)
+      await this.#writer.deleteNow(kind, found.slot, { uid: object.metadata.uid!, propagationPolicy: 'Background', dryRun: false })
   }
 }
 

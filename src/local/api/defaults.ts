@@ -33,7 +33,13 @@ function podOf(pod: Pod, old: KubeObject | undefined): Pod {
     resources: {},
     ...container,
   }))
-  const always = { restartPolicy: 'Always', terminationGracePeriodSeconds: 30, dnsPolicy: 'ClusterFirst', schedulerName: 'default-scheduler', serviceAccountName: 'default' }
+  const always = {
+    restartPolicy: 'Always',
+    terminationGracePeriodSeconds: 30,
+    dnsPolicy: 'ClusterFirst',
+    schedulerName: 'default-scheduler',
+    serviceAccountName: 'default',
+  }
   const filled: Pod = { ...pod, spec: { ...always, ...pod.spec, containers } }
   return old ? filled : { ...filled, status: { phase: 'Pending', qosClass: 'BestEffort' } }
 }

@@ -23,7 +23,10 @@ const bodySchema = z.looseObject({
 /** From the body, and from the query for what the body does not say. Throws 400 for what is none. */
 export function deleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
   const inQuery = query.get('gracePeriodSeconds')
-  const fromQuery = { gracePeriodSeconds: inQuery === null ? undefined : Number(inQuery), propagationPolicy: query.get('propagationPolicy') }
+  const fromQuery = {
+    gracePeriodSeconds: inQuery === null ? undefined : Number(inQuery),
+    propagationPolicy: query.get('propagationPolicy'),
+  }
   const given = bodySchema.safeParse({ ...present(fromQuery), ...present(body ?? {}) })
   if (!given.success) throw badRequest(`these are no delete options: ${z.prettifyError(given.error)}`)
   const { preconditions, gracePeriodSeconds: grace, propagationPolicy, dryRun } = given.data
@@ -56,7 +59,10 @@ export function checkDeletable(kind: ServedKind, { metadata }: KubeObject, { uid
     throw conflict(named, metadata.name, why)
   }
   if (kind.kind === 'Namespace' && UNDELETABLE.has(metadata.name)) {
-    throw new Refusal(403, 'Forbidden', `namespaces "${metadata.name}" is forbidden: this namespace may not be deleted`, { name: metadata.name, kind: 'namespaces' })
+    throw new Refusal(403, 'Forbidden', `namespaces "${metadata.name}" is forbidden: this namespace may not be deleted`, {
+      name: metadata.name,
+      kind: 'namespaces',
+    })
   }
 }
 
@@ -107,5 +113,8 @@ function shortened(object: KubeObject, nowMs: number, bySeconds: number, graceSe
   const endsAtMs = Date.parse(object.metadata.deletionTimestamp!) + bySeconds * 1000
   const isOver = endsAtMs < nowMs
   const deletionGracePeriodSeconds = isOver && graceSeconds > 0 ? 1 : graceSeconds
-  return { ...object, metadata: { ...object.metadata, deletionTimestamp: rfc3339Seconds(isOver ? nowMs : endsAtMs), deletionGracePeriodSeconds } }
+  return {
+    ...object,
+    metadata: { ...object.metadata, deletionTimestamp: rfc3339Seconds(isOver ? nowMs : endsAtMs), deletionGracePeriodSeconds },
+  }
 }

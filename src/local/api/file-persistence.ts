@@ -24,7 +24,11 @@ export function filePersistence(folder: string): Persistence {
         const path = join(file.parentPath, file.name)
         if (file.isFile() && file.name.endsWith(NEW)) await rm(path, { force: true })
         if (!file.isFile() || !file.name.endsWith('.json')) continue
-        const key = path.slice(root.length + 1, -'.json'.length).split('/').map(decodeURIComponent).join('/')
+        const key = path
+          .slice(root.length + 1, -'.json'.length)
+          .split('/')
+          .map(decodeURIComponent)
+          .join('/')
         objects.push({ key, object: await readObject(path) })
       }
       return { objects, reservedThrough: await readCounter(join(root, COUNTER)) }

@@ -70,9 +70,9 @@ export class History {
     if (after < this.#forgottenThrough) return refused(expired(`too old resource version: ${after} (${this.#forgottenThrough})`))
     if (after > this.#now()) return refused(expired(`too large resource version: ${after}, current: ${this.#now()}`))
     const missed = this.#events.filter((event) => event.resourceVersion > after)
-    const watcher = new Watcher(options, this.#clock, this.#now, () => this.#watchers.delete(watcher))
-    this.#watchers.add(watcher)
+    const watcher = new Watcher(options, this.#clock, this.#now, this.#watchers)
     for (const event of missed) watcher.offer(event)
+    if (options.signal?.aborted) watcher.end()
     return watcher
   }
 
@@ -90,24 +90,24 @@ class Watcher implements AsyncIterable<WatchEvent> {
   readonly #options: WatchOptions
   readonly #clock: Clock
   readonly #now: () => number
-  readonly #left: () => void
+  readonly #watchers: Set<Watcher>
   readonly #queue: WatchEvent[]
   readonly #timers: Timer[] = []
   readonly #abort = (): void => this.end()
   #wake: (() => void) | undefined
   #ended = false
 
-  constructor(options: WatchOptions, clock: Clock, now: () => number, left: () => void) {
+  constructor(options: WatchOptions, clock: Clock, now: () => number, watchers: Set<Watcher>) {
     this.#options = options
     this.#clock = clock
     this.#now = now
-    this.#left = left
+    this.#watchers = watchers
+    watchers.add(this)
     this.#queue = options.initial.map((object) => ({ type: 'ADDED', object }))
     if (options.marksInitialEnd) this.#queue.push(this.#bookmark({ 'k8s.io/initial-events-end': 'true' }))
     if (options.timeoutMs !== undefined) this.#timers.push(clock.after(options.timeoutMs, () => this.end()))
     if (options.bookmarks) this.#armBookmark()
     options.signal?.addEventListener('abort', this.#abort, { once: true })
-    if (options.signal?.aborted) this.end()
   }
 
   /** An object that enters the selector is ADDED to this watch, one that leaves it is DELETED. */
@@ -117,7 +117,11 @@ class Watcher implements AsyncIterable<WatchEvent> {
     const was = event.previous !== undefined && matches(event.previous)
     const is = event.type !== 'DELETED' && matches(event.object)
     if (is) this.#push({ type: was ? 'MODIFIED' : 'ADDED', object: serve(event.object) })
-    else if (was) this.#push({ type: 'DELETED', object: serve({ ...event.previous!, metadata: { ...event.previous!.metadata, resourceVersion: String(event.resourceVersion) } }) })
+    else if (was)
+      this.#push({
+        type: 'DELETED',
+        object: serve({ ...event.previous!, metadata: { ...event.previous!.metadata, resourceVersion: String(event.resourceVersion) } }),
+      })
   }
 
   fail(refusal: Refusal): void {
@@ -130,7 +134,7 @@ class Watcher implements AsyncIterable<WatchEvent> {
     this.#ended = true
     for (const timer of this.#timers) timer.cancel()
     this.#options.signal?.removeEventListener('abort', this.#abort)
-    this.#left()
+    this.#watchers.delete(this)
     this.#wake?.()
   }
 

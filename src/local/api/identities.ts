@@ -48,7 +48,10 @@ const OPERATOR_ONLY = new Set(['carrel.dev/agentruntimes/status', 'carrel.dev/ag
 function allowedBy(grants: readonly Grant[]): Identity['allows'] {
   return (verb, group, resource, subresource, namespace) => {
     const wanted = `${group}/${resource}${subresource ? `/${subresource}` : ''}`
-    return grants.some((grant) => grant.verbs.includes(verb) && grant.on.includes(wanted) && (grant.namespace === undefined || grant.namespace === namespace))
+    return grants.some(
+      (grant) =>
+        grant.verbs.includes(verb) && grant.on.includes(wanted) && (grant.namespace === undefined || grant.namespace === namespace),
+    )
   }
 }
 
@@ -57,7 +60,8 @@ export const IDENTITIES = {
   admin: {
     user: 'carrel-admin',
     groups: ['system:authenticated'],
-    allows: (verb, group, resource, subresource) => READ.includes(verb) || (WRITE.includes(verb) && !OPERATOR_ONLY.has(`${group}/${resource}/${subresource}`)),
+    allows: (verb, group, resource, subresource) =>
+      READ.includes(verb) || (WRITE.includes(verb) && !OPERATOR_ONLY.has(`${group}/${resource}/${subresource}`)),
   },
   operator: { user: 'system:serviceaccount:carrel-system:operator', groups: ['system:authenticated'], allows: allowedBy(GRANTS.operator) },
   gateway: { user: 'system:serviceaccount:carrel-system:gateway', groups: ['system:authenticated'], allows: allowedBy(GRANTS.gateway) },

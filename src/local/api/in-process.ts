@@ -11,7 +11,11 @@ export function inProcessTransport(api: ApiHandler, identity: Identity): Transpo
   async function* watch({ path, query, signal }: WatchRequest): AsyncGenerator<WatchEvent> {
     const search = new URLSearchParams({ ...query, watch: 'true' })
     const answer = await api.handle({ identity, method: 'GET', path, query: search, ...(signal ? { signal } : {}) })
-    if (!('watch' in answer)) throw ApiError.from({ status: answer.status, headers: answer.headers ?? {}, body: 'body' in answer ? answer.body : '' }, `watch ${path}`)
+    if (!('watch' in answer))
+      throw ApiError.from(
+        { status: answer.status, headers: answer.headers ?? {}, body: 'body' in answer ? answer.body : '' },
+        `watch ${path}`,
+      )
     for await (const event of answer.watch) yield structuredClone(event)
   }
 

@@ -52,7 +52,11 @@ function labelCauses(key: string, value: string): Cause[] {
 function annotationCauses(annotations: Record<string, string>): Cause[] {
   const sizeBytes = Object.entries(annotations).reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0)
   const field = 'metadata.annotations'
-  const tooLarge: Cause = { reason: 'FieldValueTooLong', field, message: `Too long: may not be more than ${LARGEST_ANNOTATIONS_BYTES} bytes` }
+  const tooLarge: Cause = {
+    reason: 'FieldValueTooLong',
+    field,
+    message: `Too long: may not be more than ${LARGEST_ANNOTATIONS_BYTES} bytes`,
+  }
   const keys = Object.keys(annotations).flatMap((key) => keyCauses(field, key.toLowerCase(), key))
   return sizeBytes > LARGEST_ANNOTATIONS_BYTES ? [...keys, tooLarge] : keys
 }
@@ -62,10 +66,12 @@ function keyCauses(field: string, key: string, shown = key): Cause[] {
   const parts = key.split('/')
   const name = parts.at(-1)!
   const wrong = (message: string): Cause => invalidValue(field, shown, message)
-  if (parts.length > 2) return [wrong(`a valid label key ${KEY_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`)]
+  if (parts.length > 2)
+    return [wrong(`a valid label key ${KEY_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`)]
   const causes: Cause[] = []
   if (parts.length === 2 && parts[0] === '') causes.push(wrong('prefix part must be non-empty'))
-  else if (parts.length === 2 && !(SUBDOMAIN.test(parts[0]!) && parts[0]!.length <= LONGEST_NAME)) causes.push(wrong(`prefix part ${SUBDOMAIN_MESSAGE}`))
+  else if (parts.length === 2 && !(SUBDOMAIN.test(parts[0]!) && parts[0]!.length <= LONGEST_NAME))
+    causes.push(wrong(`prefix part ${SUBDOMAIN_MESSAGE}`))
   if (name === '') causes.push(wrong('name part must be non-empty'))
   else if (name.length > LONGEST_LABEL) causes.push(wrong(`name part must be no more than ${LONGEST_LABEL} bytes`))
   if (!KEY.test(name)) causes.push(wrong(`name part ${KEY_MESSAGE}`))
@@ -74,7 +80,9 @@ function keyCauses(field: string, key: string, shown = key): Cause[] {
 
 function ownerCauses(reference: { apiVersion?: string; kind?: string; name?: string; uid?: string }, index: number): Cause[] {
   const fields = ['apiVersion', 'kind', 'name', 'uid'] as const
-  return fields.filter((field) => !reference[field]).map((field) => required(`metadata.ownerReferences[${index}].${field}`, 'must not be empty'))
+  return fields
+    .filter((field) => !reference[field])
+    .map((field) => required(`metadata.ownerReferences[${index}].${field}`, 'must not be empty'))
 }
 
 function controllerCauses({ ownerReferences }: ObjectMeta): Cause[] {

@@ -17,7 +17,8 @@ const MOST_COPIED_BYTES = 3 * 1024 * 1024
 /** JSON patch, RFC 6902. Throws 400 for a malformed patch, 422 for one that does not apply. The target is not changed. */
 export function jsonPatch(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch) || !patch.every(isObject)) throw badRequest('a JSON patch is a list of operations')
-  if (patch.length > MOST_OPERATIONS) throw tooLarge(`The allowed maximum operations in a JSON patch is ${MOST_OPERATIONS}, got ${patch.length}`)
+  if (patch.length > MOST_OPERATIONS)
+    throw tooLarge(`The allowed maximum operations in a JSON patch is ${MOST_OPERATIONS}, got ${patch.length}`)
   let copiedBytes = 0
   return (patch as unknown as Operation[]).reduce((document, operation) => {
     if (operation.op !== 'copy') return applyOperation(document, operation)
@@ -54,7 +55,10 @@ function applyOperation(document: unknown, operation: Operation): unknown {
 
 function pointer(path: unknown): string[] {
   if (typeof path !== 'string' || (path !== '' && !path.startsWith('/'))) throw badRequest(`${String(path)} is not a JSON pointer`)
-  return path.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+  return path
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
 function read(document: unknown, path: string[]): unknown {

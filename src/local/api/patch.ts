@@ -18,5 +18,9 @@ export function patched(object: unknown, contentType: string | undefined, patch:
   if (type === TYPES.strategic && isBuiltIn) return strategicPatch(object, patch)
   const supported = [TYPES.json, TYPES.merge, ...(isBuiltIn ? [TYPES.strategic] : [])].join(', ')
   const hint = type === TYPES.apply ? ' (server-side apply is not served here: use kubectl apply without --server-side)' : ''
-  throw new Refusal(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${supported}${hint}`)
+  throw new Refusal(
+    415,
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${supported}${hint}`,
+  )
 }

@@ -19,7 +19,10 @@ export class MemoryPersistence implements Persistence {
   #reservedThrough = 0
 
   async load(): Promise<{ objects: { key: string; object: KubeObject }[]; reservedThrough: number }> {
-    return { objects: Array.from(this.#objects, ([key, object]) => ({ key, object: structuredClone(object) })), reservedThrough: this.#reservedThrough }
+    return {
+      objects: Array.from(this.#objects, ([key, object]) => ({ key, object: structuredClone(object) })),
+      reservedThrough: this.#reservedThrough,
+    }
   }
 
   async reserve(resourceVersion: number): Promise<void> {

@@ -80,7 +80,8 @@ export class Reader {
   log({ kind, namespace, name, call }: Named): ApiAnswer {
     const pod = this.#find(kind, namespace, name) as Pod
     const container = call.query.get('container') ?? pod.spec!.containers[0]!.name
-    if (!pod.spec!.containers.some((known) => known.name === container)) throw badRequest(`container ${container} is not valid for pod ${name}`)
+    if (!pod.spec!.containers.some((known) => known.name === container))
+      throw badRequest(`container ${container} is not valid for pod ${name}`)
     return { status: 200, text: this.#env.logs.read(pod, container, logOptions(call.query), call.signal) }
   }
 
@@ -91,7 +92,8 @@ export class Reader {
     const now = this.#store.resourceVersion
     if (!/^\d+$/.test(asked)) throw badRequest(`Invalid value: "${asked}": resourceVersion must be a number`)
     if (Number(asked) > now) throw tooLargeVersion(asked, now)
-    if (query.get('resourceVersionMatch') === 'Exact' && Number(asked) < now) throw expired('The resourceVersion for the provided list is too old.')
+    if (query.get('resourceVersionMatch') === 'Exact' && Number(asked) < now)
+      throw expired('The resourceVersion for the provided list is too old.')
   }
 
   #find(kind: ServedKind, namespace: string, name: string): KubeObject {
@@ -103,7 +105,10 @@ export class Reader {
 
 export function matcherOf(kind: ServedKind, query: URLSearchParams): Matcher {
   const byLabel = labelMatcher(query.get('labelSelector'))
-  const byField = fieldMatcher(query.get('fieldSelector')?.replaceAll('regarding.', 'involvedObject.') ?? null, new Set(['metadata.name', 'metadata.namespace', ...kind.selectableFields]))
+  const byField = fieldMatcher(
+    query.get('fieldSelector')?.replaceAll('regarding.', 'involvedObject.') ?? null,
+    new Set(['metadata.name', 'metadata.namespace', ...kind.selectableFields]),
+  )
   return (object) => byLabel(object) && byField(object)
 }
 

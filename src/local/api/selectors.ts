@@ -36,7 +36,10 @@ function labelRequirement(text: string): (labels: Record<string, string>) => boo
 
 /** Commas separate, but not those inside parentheses. */
 function splitRequirements(selector: string): string[] {
-  return selector.split(/,(?![^(]*\))/).map((part) => part.trim()).filter((part) => part !== '')
+  return selector
+    .split(/,(?![^(]*\))/)
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
 }
 
 /** Field selectors: `=`, `==` and `!=` on the fields that the kind serves. Throws 400 on others. */

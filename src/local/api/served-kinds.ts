@@ -49,16 +49,41 @@ function serve(given: Given): ServedKind {
   }
 }
 
-const EVENT_FIELDS = ['kind', 'name', 'namespace', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map((field) => `involvedObject.${field}`)
-const events = { kind: 'Event', plural: 'events', collection: 'core/events', isKept: false, selectableFields: [...EVENT_FIELDS, 'reason', 'type', 'reportingComponent'] }
+const EVENT_FIELDS = ['kind', 'name', 'namespace', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
+  (field) => `involvedObject.${field}`,
+)
+const events = {
+  kind: 'Event',
+  plural: 'events',
+  collection: 'core/events',
+  isKept: false,
+  selectableFields: [...EVENT_FIELDS, 'reason', 'type', 'reportingComponent'],
+}
 
 const own = [AGENT_RUNTIMES, AGENT_SESSIONS] as Kind[]
 
 /** Carrel's kinds, and the built-in ones that Carrel uses. */
 export const SERVED_KINDS: readonly ServedKind[] = [
-  serve({ group: '', version: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false, hasStatus: true, selectableFields: ['status.phase'] }),
+  serve({
+    group: '',
+    version: 'v1',
+    kind: 'Namespace',
+    plural: 'namespaces',
+    namespaced: false,
+    hasStatus: true,
+    selectableFields: ['status.phase'],
+  }),
   serve({ group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false, hasStatus: true }),
-  serve({ group: '', version: 'v1', kind: 'Pod', plural: 'pods', hasStatus: true, hasGeneration: true, answersDeleted: true, selectableFields: ['spec.nodeName', 'status.phase'] }),
+  serve({
+    group: '',
+    version: 'v1',
+    kind: 'Pod',
+    plural: 'pods',
+    hasStatus: true,
+    hasGeneration: true,
+    answersDeleted: true,
+    selectableFields: ['spec.nodeName', 'status.phase'],
+  }),
   serve({ group: '', version: 'v1', kind: 'Secret', plural: 'secrets', selectableFields: ['type'] }),
   serve({ group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps' }),
   serve({ group: '', version: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts', needsResourceVersion: true, answersDeleted: true }),

@@ -19,7 +19,16 @@ const METADATA: Shape = {
     annotations: texts,
     finalizers: strings,
     ownerReferences: {
-      list: { fields: { apiVersion: 'string', kind: 'string', name: 'string', uid: 'string', controller: 'boolean', blockOwnerDeletion: 'boolean' } },
+      list: {
+        fields: {
+          apiVersion: 'string',
+          kind: 'string',
+          name: 'string',
+          uid: 'string',
+          controller: 'boolean',
+          blockOwnerDeletion: 'boolean',
+        },
+      },
     },
   },
 }
@@ -38,9 +47,20 @@ const CONTAINER: Shape = {
   },
 }
 
-const STATUS: Shape = { fields: { phase: 'string', reason: 'string', message: 'string', podIP: 'string', conditions: { list: anything }, containerStatuses: { list: anything } } }
+const STATUS: Shape = {
+  fields: {
+    phase: 'string',
+    reason: 'string',
+    message: 'string',
+    podIP: 'string',
+    conditions: { list: anything },
+    containerStatuses: { list: anything },
+  },
+}
 
-const REFERENCE: Shape = { fields: { apiVersion: 'string', kind: 'string', namespace: 'string', name: 'string', uid: 'string', fieldPath: 'string' } }
+const REFERENCE: Shape = {
+  fields: { apiVersion: 'string', kind: 'string', namespace: 'string', name: 'string', uid: 'string', fieldPath: 'string' },
+}
 
 const BUILT_IN: Record<string, Record<string, Shape>> = {
   Namespace: { spec: { fields: { finalizers: strings } }, status: STATUS },

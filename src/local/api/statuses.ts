@@ -52,7 +52,11 @@ export const alreadyExists = (kind: Named, name: string): Refusal =>
   new Refusal(409, 'AlreadyExists', `${qualified(kind)} "${name}" already exists`, { name, group: kind.group, kind: kind.plural })
 
 export const conflict = (kind: Named, name: string, why: string): Refusal =>
-  new Refusal(409, 'Conflict', `Operation cannot be fulfilled on ${qualified(kind)} "${name}": ${why}`, { name, group: kind.group, kind: kind.plural })
+  new Refusal(409, 'Conflict', `Operation cannot be fulfilled on ${qualified(kind)} "${name}": ${why}`, {
+    name,
+    group: kind.group,
+    kind: kind.plural,
+  })
 
 export const modified = (kind: Named, name: string): Refusal =>
   conflict(kind, name, 'the object has been modified; please apply your changes to the latest version and try again')
@@ -61,18 +65,30 @@ export const modified = (kind: Named, name: string): Refusal =>
 export function namespaceEnds(kind: Named, name: string, namespace: string): Refusal {
   const message = `unable to create new content in namespace ${namespace} because it is being terminated`
   const causes = [{ reason: 'NamespaceTerminating', message: `namespace ${namespace} is being terminated`, field: 'metadata.namespace' }]
-  return new Refusal(403, 'Forbidden', `${qualified(kind)} "${name}" is forbidden: ${message}`, { name, group: kind.group, kind: kind.plural, causes })
+  return new Refusal(403, 'Forbidden', `${qualified(kind)} "${name}" is forbidden: ${message}`, {
+    name,
+    group: kind.group,
+    kind: kind.plural,
+    causes,
+  })
 }
 
 export const badRequest = (message: string): Refusal => new Refusal(400, 'BadRequest', message)
 
-export const methodNotAllowed = (): Refusal => new Refusal(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource')
+export const methodNotAllowed = (): Refusal =>
+  new Refusal(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource')
 
 export const expired = (message = 'The resourceVersion for the provided watch is too old.'): Refusal => new Refusal(410, 'Expired', message)
 
 export function tooLargeVersion(asked: string, now: number): Refusal {
   const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }]
-  return new Refusal(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${now}`, { causes, retryAfterSeconds: 1 }, { 'retry-after': '1' })
+  return new Refusal(
+    504,
+    'Timeout',
+    `Timeout: Too large resource version: ${asked}, current: ${now}`,
+    { causes, retryAfterSeconds: 1 },
+    { 'retry-after': '1' },
+  )
 }
 
 export interface Cause {
@@ -100,7 +116,13 @@ export function invalid(kind: Named & { kind: string }, name: string, causes: Ca
   return new Refusal(422, 'Invalid', `${subject} "${name}" is invalid: ${text}`, { name, group: kind.group, kind: kind.kind, causes })
 }
 
-export function forbidden(user: string, verb: string, kind: Named & { subresource?: string }, name: string | undefined, namespace: string | undefined): Refusal {
+export function forbidden(
+  user: string,
+  verb: string,
+  kind: Named & { subresource?: string },
+  name: string | undefined,
+  namespace: string | undefined,
+): Refusal {
   const resource = kind.subresource ? `${kind.plural}/${kind.subresource}` : kind.plural
   const subject = name ? `${qualified(kind)} "${name}" is forbidden` : `${qualified(kind)} is forbidden`
   const where = namespace ? ` in the namespace "${namespace}"` : ' at the cluster scope'

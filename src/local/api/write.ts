@@ -12,7 +12,19 @@ import { patched } from './patch.ts'
 import { matcherOf, type Request } from './read.ts'
 import type { ServedKind } from './served-kinds.ts'
 import { checkShape } from './shape.ts'
-import { Refusal, alreadyExists, badRequest, conflict, forbidden, invalid, invalidValue, modified, namespaceEnds, notFound, success } from './statuses.ts'
+import {
+  Refusal,
+  alreadyExists,
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  invalidValue,
+  modified,
+  namespaceEnds,
+  notFound,
+  success,
+} from './statuses.ts'
 
 type Named = Request & { name: string }
 type UpdateRequest = Named & { subresource?: 'status' }
@@ -49,7 +61,11 @@ export class Writer {
       const given = objectOf(kind, call.body)
       if (given.metadata.resourceVersion) throw new Refusal(500, '', 'resourceVersion should not be set on objects to be created')
       this.#checkNamespace(kind, given, namespace)
-      const { object, warnings } = applyRules({ kind, object: this.#fresh(kind, kind.toStored(given), namespace), fieldValidation: validationOf(call.query) })
+      const { object, warnings } = applyRules({
+        kind,
+        object: this.#fresh(kind, kind.toStored(given), namespace),
+        fieldValidation: validationOf(call.query),
+      })
       const slot = slotOf(kind, object.metadata)
       if (this.#store.get(slot)) throw alreadyExists(kind, object.metadata.name)
       const stored = isDryRun(call.query) ? object : await this.#store.put(slot, object)
@@ -65,11 +81,20 @@ export class Writer {
       if (old === undefined) throw notFound(kind, name)
       const isPatched = call.method === 'PATCH'
       checkDepth(call.body)
-      const sent = kind.toStored(objectOf(kind, isPatched ? patched(kind.toServed(old), call.contentType, call.body, kind.definition === undefined) : call.body))
+      const sent = kind.toStored(
+        objectOf(kind, isPatched ? patched(kind.toServed(old), call.contentType, call.body, kind.definition === undefined) : call.body),
+      )
       checkMetadata(kind, sent, old, slot)
 
       const merged = subresource === 'status' ? withStatusOf(old, sent) : withoutStatusOf(kind, old, sent)
-      const ruled = applyRules({ kind, object: merged, old, fieldValidation: validationOf(call.query), isPatched, ...(subresource ? { subresource } : {}) })
+      const ruled = applyRules({
+        kind,
+        object: merged,
+        old,
+        fieldValidation: validationOf(call.query),
+        isPatched,
+        ...(subresource ? { subresource } : {}),
+      })
       const object = withGeneration(kind, ruled.object, old)
       const headers = warningHeaders(ruled.warnings)
       if (isDryRun(call.query)) return { status: 200, headers, body: kind.toServed(object) }
@@ -105,7 +130,8 @@ export class Writer {
       if (pod === undefined) throw notFound(kind, name)
       const target = (call.body as { target?: { name?: string } } | undefined)?.target?.name
       if (!target) throw badRequest('a Binding names its node in target.name')
-      if (pod.spec?.nodeName) throw conflict({ group: '', plural: 'pods/binding' }, name, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`)
+      if (pod.spec?.nodeName)
+        throw conflict({ group: '', plural: 'pods/binding' }, name, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`)
       await this.#store.put(slot, { ...pod, spec: { ...pod.spec!, nodeName: target } } as Pod)
       return { status: 201, body: success(201) }
     })
@@ -154,7 +180,13 @@ export class Writer {
       ...callersMetadata(given.metadata),
     }
     const keepsStatus = !kind.hasStatus || kind.kind === 'CustomResourceDefinition'
-    return { ...rest, ...(keepsStatus && 'status' in given ? { status: given.status } : {}), apiVersion: storedVersion(kind), kind: kind.kind, metadata }
+    return {
+      ...rest,
+      ...(keepsStatus && 'status' in given ? { status: given.status } : {}),
+      apiVersion: storedVersion(kind),
+      kind: kind.kind,
+      metadata,
+    }
   }
 
   #checkNamespace(kind: ServedKind, given: KubeObject, namespace: string): void {
@@ -183,7 +215,13 @@ function withoutStatusOf(kind: ServedKind, old: KubeObject, sent: KubeObject): K
   const { labels: _l, annotations: _a, finalizers: _f, ownerReferences: _o, ...kept } = old.metadata
   const metadata = { ...kept, ...callersMetadata(sent.metadata) }
   const carried = kind.hasStatus ? status : (sent as { status?: unknown }).status
-  return { ...rest, apiVersion: old.apiVersion, kind: old.kind, metadata, ...(carried === undefined ? {} : { status: carried }) } as KubeObject
+  return {
+    ...rest,
+    apiVersion: old.apiVersion,
+    kind: old.kind,
+    metadata,
+    ...(carried === undefined ? {} : { status: carried }),
+  } as KubeObject
 }
 
 /** What callers may write of the metadata; an empty map or list is none. */
@@ -205,8 +243,10 @@ function withGeneration(kind: ServedKind, object: KubeObject, old: KubeObject): 
 
 /** Throws when this is not the object that the URL names, or not the state of it that the caller saw. */
 function checkMetadata(kind: ServedKind, { metadata }: KubeObject, old: KubeObject, { name, namespace }: Slot): void {
-  if (metadata.name !== undefined && metadata.name !== name) throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
-  if (metadata.namespace && metadata.namespace !== namespace) throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  if (metadata.name !== undefined && metadata.name !== name)
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
+  if (metadata.namespace && metadata.namespace !== namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   if (metadata.uid && metadata.uid !== old.metadata.uid) {
     throw conflict(kind, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`)
   }
@@ -229,7 +269,12 @@ function objectOf(kind: ServedKind, body: unknown): KubeObject {
     throw badRequest(`the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(kind)})`)
   }
   checkShape(kind, object)
-  return { ...object, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { ...(object['metadata'] as ObjectMeta | undefined) } as ObjectMeta }
+  return {
+    ...object,
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    metadata: { ...(object['metadata'] as ObjectMeta | undefined) } as ObjectMeta,
+  }
 }
 
 /** Deeper than any object that is meant, and far from where a walk through it could fail. */

@@ -14,7 +14,11 @@ export async function localAccessKey(admin: KubeClient, random: Random): Promise
   const existing = await admin.find(SECRETS, NAMESPACE, NAME)
   const known = existing && accessKeyOf(existing)
   if (known) return known
-  const key = { accessKeyId: `CARREL${letters(random, 14)}`, secretAccessKey: Buffer.from(random.bytes(30)).toString('base64url'), user: LOCAL_USER }
+  const key = {
+    accessKeyId: `CARREL${letters(random, 14)}`,
+    secretAccessKey: Buffer.from(random.bytes(30)).toString('base64url'),
+    user: LOCAL_USER,
+  }
   const data = Object.fromEntries(Object.entries(key).map(([name, value]) => [name, Buffer.from(value).toString('base64')]))
   const secret: Secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: NAME, namespace: NAMESPACE }, type: ACCESS_KEY_TYPE, data }
   await admin.create(SECRETS, secret)

@@ -91,7 +91,8 @@ function mountActivity(api: EmbeddedApi, env: Env): void {
   const activity = new MemoryActivity(env.clock)
   const allowed = new Set([IDENTITIES.operator.user, IDENTITIES.gateway.user])
   api.mount(ACTIVITY_PATH, async (call: ApiCall) => {
-    if (!allowed.has(call.identity.user)) throw forbidden(call.identity.user, 'use', { group: 'carrel.dev', plural: 'activity' }, undefined, undefined)
+    if (!allowed.has(call.identity.user))
+      throw forbidden(call.identity.user, 'use', { group: 'carrel.dev', plural: 'activity' }, undefined, undefined)
     return serveActivity(activity, call.path.slice(ACTIVITY_PATH.length + 1), call.body)
   })
 }

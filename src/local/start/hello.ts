@@ -28,7 +28,8 @@ export async function applyHello(env: Env, admin: KubeClient): Promise<AgentRunt
     const runtime = await admin.get(AGENT_RUNTIMES, 'default', wanted.metadata.name)
     const ready = runtime.status?.conditions?.find(({ type }) => type === 'Ready')
     if (ready?.status === 'True' && runtime.status?.observedGeneration === runtime.metadata.generation) return runtime
-    if (ready?.status === 'False' || env.clock.monotonic() > deadlineMs) throw new Error(`the example is not ready: ${ready?.message ?? 'no condition yet'}`)
+    if (ready?.status === 'False' || env.clock.monotonic() > deadlineMs)
+      throw new Error(`the example is not ready: ${ready?.message ?? 'no condition yet'}`)
     await sleep(env.clock, 20)
   }
 }

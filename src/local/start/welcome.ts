@@ -23,7 +23,9 @@ export function started({ gatewayUrl, apiUrl, home }: Welcome): string {
 
 export function firstCall({ question, status, answer, ms, sessionId }: FirstCall): string {
   const shown = answer.length > 600 ? `${answer.slice(0, 600)}…` : answer
-  return [`  first call   session ${sessionId}`, `     asked     ${question}`, `  answered     ${status} in ${ms} ms: ${shown}`, ''].join('\n')
+  return [`  first call   session ${sessionId}`, `     asked     ${question}`, `  answered     ${status} in ${ms} ms: ${shown}`, ''].join(
+    '\n',
+  )
 }
 
 export function nextSteps({ home, arn }: Welcome): string {

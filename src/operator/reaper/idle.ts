@@ -39,7 +39,7 @@ export class IdleWatch {
 
   async #due(): Promise<void> {
     try {
-      await this.#ping.look()                    // a HealthyBusy seen now holds the pod open
+      await this.#ping.look() // a HealthyBusy seen now holds the pod open
       if (this.#stopped) return
       const answer = await this.#env.activity.close(this.#pod.podUID, this.#pod.idleMs)
       if (!answer.closed) return this.#schedule(answer.remainingMs)

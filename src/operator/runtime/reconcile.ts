@@ -37,7 +37,10 @@ interface Refusal {
 export function refusalOf(runtime: AgentRuntime, settings: OperatorSettings): Refusal | undefined {
   const { artifact } = runtime.spec
   if (settings.artifacts === 'code' && artifact.code === undefined)
-    return { reason: 'ArtifactNotSupported', message: 'this installation runs code directories as processes: add spec.artifact.code with a directory and a command' }
+    return {
+      reason: 'ArtifactNotSupported',
+      message: 'this installation runs code directories as processes: add spec.artifact.code with a directory and a command',
+    }
   if (settings.artifacts === 'container' && artifact.container === undefined)
     return { reason: 'ArtifactNotSupported', message: 'this installation runs container images: add spec.artifact.container with an image' }
   return undefined

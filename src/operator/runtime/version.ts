@@ -5,7 +5,10 @@ import type { ControllerRevision } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
 
 /** The part of a runtime's spec that a change of makes a new version (design 2). Endpoints and pools are not in it. */
-export type VersionedSpec = Pick<AgentRuntimeSpec, 'artifact' | 'protocol' | 'environment' | 'requestHeaders' | 'lifecycle' | 'startTimeoutSeconds'>
+export type VersionedSpec = Pick<
+  AgentRuntimeSpec,
+  'artifact' | 'protocol' | 'environment' | 'requestHeaders' | 'lifecycle' | 'startTimeoutSeconds'
+>
 
 /** Values that mean the same as absence: left out before hashing, so that an upgrade with new defaults mints no versions. */
 const DEFAULTS: Record<string, unknown> = {
@@ -32,7 +35,10 @@ export function versionedPart(spec: AgentRuntimeSpec): VersionedSpec {
 
 /** Equal for specs that mean the same, whatever the order of their keys. */
 export function hashOf(spec: VersionedSpec): string {
-  return createHash('sha256').update(JSON.stringify(normalise(spec, ''))).digest('hex').slice(0, 32)
+  return createHash('sha256')
+    .update(JSON.stringify(normalise(spec, '')))
+    .digest('hex')
+    .slice(0, 32)
 }
 
 function normalise(value: unknown, path: string): unknown {
@@ -59,7 +65,14 @@ export function revisionFor(runtime: AgentRuntime, version: number): ControllerR
       labels: { [RUNTIME_LABEL]: name },
       annotations: { [SPEC_HASH_ANNOTATION]: hashOf(data) },
       ownerReferences: [
-        { apiVersion: apiVersionOf(AGENT_RUNTIMES), kind: AGENT_RUNTIMES.kind, name, uid: uid!, controller: true, blockOwnerDeletion: true },
+        {
+          apiVersion: apiVersionOf(AGENT_RUNTIMES),
+          kind: AGENT_RUNTIMES.kind,
+          name,
+          uid: uid!,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
       ],
     },
     revision: version,

@@ -22,13 +22,22 @@ const LOOK_AGAIN_MS = 500
 export async function openPod(session: AgentSession, incarnation: number, tools: SessionTools): Promise<Outcome> {
   const { cluster, env, settings } = tools
   const runtime = cluster.runtimeOf(session)
-  if (runtime === undefined) return ended(endUnopened(session, incarnation, { reason: 'RuntimeDeleted', message: `AgentRuntime ${session.spec.runtimeRef.name} is gone` }, tools))
-  if (isStopped(session, incarnation)) return ended(endUnopened(session, incarnation, { reason: 'Stopped', message: 'stopped before it had started' }, tools))
+  if (runtime === undefined)
+    return ended(
+      endUnopened(
+        session,
+        incarnation,
+        { reason: 'RuntimeDeleted', message: `AgentRuntime ${session.spec.runtimeRef.name} is gone` },
+        tools,
+      ),
+    )
+  if (isStopped(session, incarnation))
+    return ended(endUnopened(session, incarnation, { reason: 'Stopped', message: 'stopped before it had started' }, tools))
   const refusal = refusalOf(runtime, settings)
   if (refusal) return ended(endUnopened(session, incarnation, { reason: 'StartFailed', message: refusal.message }, tools))
 
   const revision = currentRevision(session, tools)
-  if (revision === undefined) return DONE                        // the runtime's status, when written, wakes the session
+  if (revision === undefined) return DONE // the runtime's status, when written, wakes the session
   if (incarnation > 1 && (await leftoverOf(session, incarnation, tools))) return again(LOOK_AGAIN_MS)
 
   const made = await claimName(session, podFor(session, incarnation, revision.data, settings), tools)
@@ -89,7 +98,8 @@ async function claimName(session: AgentSession, pod: Pod, tools: SessionTools): 
     return { pod: await cluster.client.create(PODS, pod), found: false }
   } catch (error) {
     if (isAlreadyExists(error)) return adopt(session, pod, tools)
-    if (error instanceof ApiError && (error.status === 403 || error.status === 422 || error.status === 400)) return { refused: error.message }
+    if (error instanceof ApiError && (error.status === 403 || error.status === 422 || error.status === 400))
+      return { refused: error.message }
     throw error
   }
 }
@@ -98,7 +108,9 @@ async function claimName(session: AgentSession, pod: Pod, tools: SessionTools): 
 async function adopt(session: AgentSession, wanted: Pod, { cluster }: SessionTools): Promise<Claim> {
   const existing = await cluster.client.find(PODS, wanted.metadata.namespace!, wanted.metadata.name)
   if (existing === undefined) return 'in the way'
-  const ours = [SESSION_UID_LABEL, INCARNATION_LABEL].every((label) => existing.metadata.labels?.[label] === wanted.metadata.labels?.[label])
+  const ours = [SESSION_UID_LABEL, INCARNATION_LABEL].every(
+    (label) => existing.metadata.labels?.[label] === wanted.metadata.labels?.[label],
+  )
   if (ours && ownedBy(existing, session)) return { pod: existing, found: true }
   await cluster.deletePod(existing)
   return 'in the way'

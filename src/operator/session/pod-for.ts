@@ -38,7 +38,14 @@ export function podFor(session: AgentSession, incarnation: number, version: Vers
       },
       ...annotationsOf(version.artifact, settings),
       ownerReferences: [
-        { apiVersion: apiVersionOf(AGENT_SESSIONS), kind: AGENT_SESSIONS.kind, name, uid: uid!, controller: true, blockOwnerDeletion: true },
+        {
+          apiVersion: apiVersionOf(AGENT_SESSIONS),
+          kind: AGENT_SESSIONS.kind,
+          name,
+          uid: uid!,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
       ],
     },
     spec: {
@@ -64,7 +71,10 @@ function annotationsOf(artifact: AgentRuntimeSpec['artifact'], settings: Operato
   return { annotations: { [CODE_DIRECTORY_ANNOTATION]: artifact.code.directory } }
 }
 
-function startOf(artifact: AgentRuntimeSpec['artifact'], settings: OperatorSettings): { image: string; command?: string[]; args?: string[] } {
+function startOf(
+  artifact: AgentRuntimeSpec['artifact'],
+  settings: OperatorSettings,
+): { image: string; command?: string[]; args?: string[] } {
   const { code, container } = artifact
   if (settings.artifacts === 'code') return { image: container?.image ?? IMAGE_OF_CODE, ...(code ? { command: code.command } : {}) }
   return {

@@ -32,8 +32,17 @@ export async function watchOver(session: AgentSession, state: LiveState, tools: 
   })
   if (state.phase === 'Pending' && vigil.verdictOn(state.podUID).started) {
     const ready = { type: 'Ready', status: 'True', reason: 'Running', message: `pod ${state.podName} answers` } as const
-    await writeStatus(session, { ...session.status, phase: 'Running', conditions: withCondition(session.status?.conditions, ready, env.clock.now()) }, tools)
-    cluster.events.record(session, { type: 'Normal', reason: 'Running', note: `incarnation ${state.incarnation} runs in pod ${state.podName}`, action: 'Start' })
+    await writeStatus(
+      session,
+      { ...session.status, phase: 'Running', conditions: withCondition(session.status?.conditions, ready, env.clock.now()) },
+      tools,
+    )
+    cluster.events.record(session, {
+      type: 'Normal',
+      reason: 'Running',
+      note: `incarnation ${state.incarnation} runs in pod ${state.podName}`,
+      action: 'Start',
+    })
     return DONE
   }
   const deadlineMs = nextDeadlineMs(state)
@@ -49,18 +58,29 @@ async function podOf(session: AgentSession, state: LiveState, { cluster }: Sessi
 }
 
 /** Why the session must end now, most telling reason first. */
-function endingOf(session: AgentSession, state: LiveState, pod: Pod | undefined, { cluster, env, vigil }: SessionTools): Ending | undefined {
+function endingOf(
+  session: AgentSession,
+  state: LiveState,
+  pod: Pod | undefined,
+  { cluster, env, vigil }: SessionTools,
+): Ending | undefined {
   if (isStopped(session, state.incarnation)) return { reason: 'Stopped', message: 'StopRuntimeSession was called' }
-  if (cluster.runtimeOf(session) === undefined) return { reason: 'RuntimeDeleted', message: `AgentRuntime ${session.spec.runtimeRef.name} was deleted` }
+  if (cluster.runtimeOf(session) === undefined)
+    return { reason: 'RuntimeDeleted', message: `AgentRuntime ${session.spec.runtimeRef.name} was deleted` }
   if (pod === undefined) return { reason: 'PodLost', message: `pod ${state.podName} was deleted; the next call opens a new one` }
   const lost = endingOfPod(state, pod)
   if (lost) return lost
 
   const verdict = vigil.verdictOn(state.podUID)
-  if (verdict.idleClosed) return { reason: 'IdleTimeout', message: `idle for ${session.status?.idleTimeoutSeconds} s (spec.lifecycle.idleTimeoutSeconds)` }
+  if (verdict.idleClosed)
+    return { reason: 'IdleTimeout', message: `idle for ${session.status?.idleTimeoutSeconds} s (spec.lifecycle.idleTimeoutSeconds)` }
   if (verdict.unhealthy) return { reason: 'Unhealthy', message: verdict.unhealthy }
   const due = deadlineReached(state, env.clock.now())
-  if (due === 'StartFailed') return { reason: 'StartFailed', message: `${verdict.lastPing} within ${session.status?.startTimeoutSeconds} s (spec.startTimeoutSeconds)` }
+  if (due === 'StartFailed')
+    return {
+      reason: 'StartFailed',
+      message: `${verdict.lastPing} within ${session.status?.startTimeoutSeconds} s (spec.startTimeoutSeconds)`,
+    }
   if (due === 'MaxLifetime') return { reason: 'MaxLifetime', message: 'spec.lifecycle.maxLifetimeSeconds have passed' }
   return undefined
 }
@@ -74,25 +94,34 @@ function endingOfPod(state: LiveState, pod: Pod): Ending | undefined {
   const failed = state.phase === 'Pending' ? 'StartFailed' : 'AgentExited'
   if (reason && POD_LOST_REASONS.has(reason)) return { reason: 'PodLost', message: message || `pod ${state.podName} was lost: ${reason}` }
   if (reason === 'DeadlineExceeded') return { reason: 'MaxLifetime', message: "the pod's activeDeadlineSeconds have passed" }
-  if (pod.metadata.deletionTimestamp) return { reason: 'PodLost', message: `pod ${state.podName} was deleted; the next call opens a new one` }
+  if (pod.metadata.deletionTimestamp)
+    return { reason: 'PodLost', message: `pod ${state.podName} was deleted; the next call opens a new one` }
   if (ended) {
     const how = ended.message || `the agent exited with code ${ended.exitCode}${ended.signal ? ` (signal ${ended.signal})` : ''}`
     return { reason: failed, message: state.phase === 'Pending' ? `${how}, before it answered GET /ping` : how }
   }
-  if (phase === 'Failed' || phase === 'Succeeded') return { reason: failed, message: message || `pod ${state.podName} ended: ${reason ?? phase}` }
+  if (phase === 'Failed' || phase === 'Succeeded')
+    return { reason: failed, message: message || `pod ${state.podName} ended: ${reason ?? phase}` }
   return undefined
 }
 
 /** Read before the pod goes, for those who may read logs. Best effort: a missing log never holds an end back. */
 async function withLastLog(ending: Ending, session: AgentSession, pod: Pod | undefined, { cluster, env }: SessionTools): Promise<Ending> {
-  if (pod === undefined || (ending.reason !== 'StartFailed' && ending.reason !== 'AgentExited' && ending.reason !== 'Unhealthy')) return ending
+  if (pod === undefined || (ending.reason !== 'StartFailed' && ending.reason !== 'AgentExited' && ending.reason !== 'Unhealthy'))
+    return ending
   try {
     const text = await cluster.client.logs(session.metadata.namespace!, pod.metadata.name, {
       container: AGENT_CONTAINER,
       tailLines: LAST_LOG_LINES,
       limitBytes: LAST_LOG_BYTES,
     })
-    return { ...ending, lastLog: text.split('\n').filter((line) => line !== '').map((line) => line.slice(0, LAST_LOG_LINE_CHARACTERS)) }
+    return {
+      ...ending,
+      lastLog: text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => line.slice(0, LAST_LOG_LINE_CHARACTERS)),
+    }
   } catch (error) {
     env.log.warn({ session: session.metadata.name, err: error }, 'the last log lines could not be read')
     return ending
