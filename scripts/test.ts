@@ -10,7 +10,7 @@ import { runChecks } from './verify.ts'
 
 const ROOT = dirname(import.meta.dirname)
 /** The longest test drives two installations through an npm install. */
-const TEST_TIMEOUT_MS = 600_000
+const TEST_TIMEOUT_MS = 300_000
 /** Whole installations run in many of them, so more at once is slower on a small machine. */
 const CONCURRENCY = 2
 

@@ -1,6 +1,7 @@
 import { rfc3339Micros } from '../env/clock.ts'
 import type { Env } from '../env/env.ts'
 import type { KubeClient } from './client.ts'
+import { isNotFound } from './errors.ts'
 import type { KubeObject } from './objects.ts'
 import type { Resource } from './resource.ts'
 
@@ -70,13 +71,23 @@ export class EventRecorder {
       known.count += 1
       known.lastAtMs = nowMs
       const series = { count: known.count, lastObservedTime: rfc3339Micros(nowMs) }
-      await this.#client.mergePatch(EVENTS, known.namespace, known.name, { series })
-      return
+      if (await this.#prolong(known, series)) return
     }
     const object = this.#eventOf(about, event, nowMs)
     await this.#client.create(EVENTS, object)
     this.#recorded.set(key, { name: object.metadata.name, namespace: object.metadata.namespace!, count: 1, lastAtMs: nowMs })
     if (this.#recorded.size > MOST_OBJECTS) this.#recorded.delete(this.#recorded.keys().next().value!)
+  }
+
+  /** False when the event is not there any more: the server keeps events for an hour or less. */
+  async #prolong(known: Recorded, series: KubeEvent['series']): Promise<boolean> {
+    try {
+      await this.#client.mergePatch(EVENTS, known.namespace, known.name, { series })
+      return true
+    } catch (error) {
+      if (isNotFound(error)) return false
+      throw error
+    }
   }
 
   #eventOf(
@@ -89,14 +100,14 @@ export class EventRecorder {
     return {
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
-      metadata: { name: `${name.slice(0, 200)}.${suffix}`, namespace },
+      metadata: { name: `${name.slice(0, 200).replace(/[-.]+$/, '')}.${suffix}`, namespace },
       eventTime: rfc3339Micros(nowMs),
       reportingController: this.#reporter.controller,
       reportingInstance: this.#reporter.instance,
       action: event.action,
       reason: event.reason,
       regarding: { apiVersion: about.apiVersion, kind: about.kind, namespace, name, ...(uid ? { uid } : {}) },
-      note: event.note.slice(0, LONGEST_NOTE_BYTES),
+      note: shortened(event.note),
       type: event.type,
     }
   }
@@ -115,4 +126,10 @@ export class EventRecorder {
     bucket.tokens -= 1
     return true
   }
+}
+
+/** The server counts bytes, and a character is not cut in two. */
+function shortened(note: string): string {
+  if (Buffer.byteLength(note) <= LONGEST_NOTE_BYTES) return note
+  return new TextDecoder().decode(Buffer.from(note).subarray(0, LONGEST_NOTE_BYTES), { stream: true })
 }

@@ -3,9 +3,15 @@ import { isConflict, isNotFound } from './errors.ts'
 import type { KubeObject } from './objects.ts'
 import type { Resource } from './resource.ts'
 
-/** Compare-and-set: throws Conflict when the object moved meanwhile. */
-export function addFinalizer<T extends KubeObject>(client: KubeClient, resource: Resource<T>, object: T, finalizer: string): Promise<T> {
-  return patchFinalizers(client, resource, object, [...(object.metadata.finalizers ?? []), finalizer])
+/** Compare-and-set: throws Conflict when the object moved meanwhile. An object that has it comes back as it is. */
+export async function addFinalizer<T extends KubeObject>(
+  client: KubeClient,
+  resource: Resource<T>,
+  object: T,
+  finalizer: string,
+): Promise<T> {
+  const finalizers = object.metadata.finalizers ?? []
+  return finalizers.includes(finalizer) ? object : patchFinalizers(client, resource, object, [...finalizers, finalizer])
 }
 
 /** Retries on the newer object; an object that is gone needs none. */
@@ -16,8 +22,9 @@ export async function removeFinalizer<T extends KubeObject>(
   finalizer: string,
 ): Promise<void> {
   try {
-    const remaining = (object.metadata.finalizers ?? []).filter((name) => name !== finalizer)
-    if (remaining.length === object.metadata.finalizers?.length) return
+    const finalizers = object.metadata.finalizers ?? []
+    const remaining = finalizers.filter((name) => name !== finalizer)
+    if (remaining.length === finalizers.length) return
     await patchFinalizers(client, resource, object, remaining)
   } catch (error) {
     if (isNotFound(error)) return

@@ -1,5 +1,4 @@
 /** Adapter: a Kubernetes API server over HTTP(S), by undici. */
-import { createInterface } from 'node:readline'
 import { Agent, request as send, type Dispatcher } from 'undici'
 import { ApiError, TransportError } from './errors.ts'
 import type { ApiRequest, ApiResponse, Transport, WatchEvent, WatchRequest } from './transport.ts'
@@ -76,7 +75,7 @@ export function httpTransport(cluster: ClusterAccess): Transport & { close(): Pr
     }
     if (response === undefined) return
     if (response.statusCode !== 200) {
-      const body = parsed(response.headers, await response.body.text())
+      const body = parsed(response.headers, await textOf(response, request))
       throw ApiError.from({ status: response.statusCode, headers: flat(response.headers), body }, `watch ${request.path}`)
     }
     yield* events(response.body, request)
@@ -92,20 +91,47 @@ export function httpTransport(cluster: ClusterAccess): Transport & { close(): Pr
   }
 }
 
-/** One JSON object a line; readline joins chunks and keeps UTF-8 whole. */
-async function* events(body: Dispatcher.ResponseData['body'], request: WatchRequest): AsyncGenerator<WatchEvent> {
-  let cut: Error | undefined
-  body.on('error', (error: Error) => (cut = error))
-  const lines = createInterface({ input: body, crlfDelay: Infinity })
+/** The whole text of a refusal. */
+async function textOf(response: Dispatcher.ResponseData, request: WatchRequest): Promise<string> {
   try {
-    for await (const line of lines) if (line !== '') yield JSON.parse(line) as WatchEvent
+    return await response.body.text()
   } catch (error) {
-    cut ??= error as Error
+    throw new TransportError(`watch ${request.path}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** One JSON object a line. */
+async function* events(body: Dispatcher.ResponseData['body'], request: WatchRequest): AsyncGenerator<WatchEvent> {
+  // Leaving early destroys the body, and what it says about that is no news.
+  body.on('error', () => {})
+  try {
+    for await (const line of lines(body)) yield JSON.parse(line) as WatchEvent
+  } catch (error) {
+    if (request.signal?.aborted) return
+    throw new TransportError(`watch ${request.path} broke: ${(error as Error).message}`, { cause: error })
   } finally {
-    lines.close()
     body.destroy()
   }
-  if (cut && !request.signal?.aborted) throw new TransportError(`watch ${request.path} broke: ${cut.message}`, { cause: cut })
+}
+
+/**
+ * The lines that are not empty. Only a line feed ends one: node:readline would also split at U+2028 and U+2029, which
+ * JSON allows inside strings.
+ */
+async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let parts: string[] = []
+  for await (const chunk of body) {
+    const [first = '', ...more] = decoder.decode(chunk, { stream: true }).split('\n')
+    parts.push(first)
+    for (const next of more) {
+      const line = parts.join('')
+      if (line.trim() !== '') yield line
+      parts = [next]
+    }
+  }
+  const rest = parts.join('') + decoder.decode()
+  if (rest.trim() !== '') yield rest
 }
 
 /** An abort is a clean end of a watch, not an error. */

@@ -39,7 +39,7 @@ export interface ReflectOptions<T extends KubeObject> {
   namespace?: string
   labelSelector?: string
   fieldSelector?: string
-  /** Projects each object before it is stored. */
+  /** Projects each object before it is stored. An object on which it throws is left out, and logged. */
   transform?: (object: T) => T
   silenceMs?: number
   counters?: ReflectorCounters
@@ -53,7 +53,7 @@ export interface ReflectOptions<T extends KubeObject> {
 export async function reflect<T extends KubeObject>(options: ReflectOptions<T>, signal: AbortSignal): Promise<void> {
   const reflector = new Reflector(options, signal)
   options.store.onListenerError = (error) =>
-    options.env.log.error({ resource: options.resource.plural, err: error }, 'a listener of the store threw')
+    options.env.log.error({ resource: options.resource.plural, err: error }, 'a listener or an index of the store threw')
   while (!signal.aborted) await reflector.step()
 }
 
@@ -90,7 +90,7 @@ class Reflector<T extends KubeObject> {
   }
 
   async #listPage(before: T[], continueToken: string | undefined): Promise<void> {
-    const { transport, resource, namespace, transform, store } = this.#options
+    const { transport, resource, namespace, store } = this.#options
     const query = { ...this.#selectors(), limit: String(PAGE_SIZE), ...(continueToken ? { continue: continueToken } : {}) }
     const response = await transport.request({ method: 'GET', path: pathOf(resource, namespace), query, signal: this.#signal })
     if (this.#signal.aborted) return
@@ -99,8 +99,8 @@ class Reflector<T extends KubeObject> {
     const { apiVersion } = page
     const items = [...before]
     for (const item of page.items) {
-      const object = { ...item, apiVersion: item.apiVersion ?? apiVersion, kind: item.kind ?? resource.kind }
-      items.push(transform ? transform(object) : object)
+      const object = this.#projected({ ...item, apiVersion: item.apiVersion ?? apiVersion, kind: item.kind ?? resource.kind })
+      if (object) items.push(object)
     }
     if (page.metadata.continue) {
       this.#at = { state: 'Listing', continueToken: page.metadata.continue, items }
@@ -137,14 +137,28 @@ class Reflector<T extends KubeObject> {
 
   #apply(event: WatchEvent): void {
     if (event.type === 'ERROR') throw errorOf(event.object)
-    const { store, transform, env } = this.#options
+    const { store, env } = this.#options
     const { resourceVersion } = event.object.metadata
     this.#counters.lastEventAtMs = env.clock.monotonic()
     if (event.type !== 'BOOKMARK') {
-      const object = event.object as T
-      store.apply(event.type, transform ? transform(object) : object)
+      const object = this.#projected(event.object as T)
+      // Without a projection of what it is now, what it was before must not stay.
+      if (object) store.apply(event.type, object)
+      else store.apply('DELETED', event.object as T)
     }
     if (resourceVersion) this.#at = { state: 'Watching', resourceVersion }
+  }
+
+  /** One object that cannot be projected must not hold up all others. */
+  #projected(object: T): T | undefined {
+    const { transform, env, resource } = this.#options
+    try {
+      return transform ? transform(object) : object
+    } catch (error) {
+      const { namespace, name } = object.metadata
+      env.log.error({ resource: resource.plural, namespace, name, err: error }, 'an object could not be projected and is left out')
+      return undefined
+    }
   }
 
   async #recover(error: unknown): Promise<void> {
@@ -182,7 +196,12 @@ function isPassing(error: unknown): boolean {
 
 function errorOf(status: Status): ApiError {
   const seconds = status.details?.retryAfterSeconds
-  return new ApiError(status.code, status.reason ?? 'Unknown', status.message ?? 'the watch ended with an error', seconds ? seconds * 1000 : undefined)
+  return new ApiError(
+    status.code,
+    status.reason ?? 'Unknown',
+    status.message ?? 'the watch ended with an error',
+    seconds ? seconds * 1000 : undefined,
+  )
 }
 
 /** Aborts a watch on which nothing arrives: a half-open connection is silent for ever. */

@@ -11,9 +11,6 @@ function keyFor(namespace: string | undefined, name: string): string {
   return namespace ? `${namespace}/${name}` : name
 }
 
-/** How many deleted objects are remembered, so that a late `observe` does not bring one back. */
-const REMEMBERED_DELETIONS = 1_000
-
 /**
  * A watch-fed copy of a collection, read by key or by index. Objects are shared and never changed in place. Listeners
  * hear every change, in order; one that throws stops nobody.
@@ -24,12 +21,12 @@ export class Store<T extends KubeObject> {
   readonly #indexers: Record<string, (object: T) => readonly string[]>
   readonly #indexes = new Map<string, Map<string, Map<string, T>>>()
   readonly #listeners = new Set<(change: Change<T>) => void>()
-  /** UID → resourceVersion at deletion, oldest first. */
-  readonly #deleted = new Map<string, bigint>()
   /** Keys whose object this process wrote and the server's own stream has not shown yet. */
   readonly #ahead = new Set<string>()
   /** Made, not told yet. */
   readonly #untold: Change<T>[] = []
+  /** Up to which resourceVersion the server's own stream has been seen. */
+  #asOf = 0n
   #isTelling = false
   #resolveSynced: () => void = () => {}
   #hasSynced = false
@@ -70,15 +67,20 @@ export class Store<T extends KubeObject> {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Read-your-writes: takes what this process just wrote, unless something newer is known. */
+  /**
+   * Read-your-writes: takes what this process just wrote, unless the server's stream is past it: then the object is held
+   * as it is now, or was deleted meanwhile and must not come back.
+   */
   observe(object: T): void {
+    if (versionOf(object) <= this.#asOf) return
     this.#take('MODIFIED', object)
     if (this.#objects.get(keyOf(object)) === object) this.#ahead.add(keyOf(object))
     this.#tell()
   }
 
-  /** One watch event. An object older than the one held, or than its deletion, is ignored. */
+  /** One watch event; they come in the order of the server. An object older than the one held is ignored. */
   apply(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): void {
+    if (versionOf(object) > this.#asOf) this.#asOf = versionOf(object)
     if (this.#take(type, object)) this.#ahead.delete(keyOf(object))
     this.#tell()
   }
@@ -89,9 +91,10 @@ export class Store<T extends KubeObject> {
    */
   replaceAll(objects: readonly T[], resourceVersion: string): void {
     const listed = new Map(objects.map((object) => [keyOf(object), object]))
+    this.#asOf = numberOf(resourceVersion)
     for (const key of this.#ahead) {
       const held = this.#objects.get(key)
-      if (held && versionOf(held) > numberOf(resourceVersion)) listed.set(key, held)
+      if (held && versionOf(held) > this.#asOf) listed.set(key, held)
       else this.#ahead.delete(key)
     }
     for (const [key, held] of this.#objects) if (!listed.has(key)) this.#remove(held, held)
@@ -106,7 +109,6 @@ export class Store<T extends KubeObject> {
     const held = this.#objects.get(keyOf(object))
     const version = versionOf(object)
     if (held && versionOf(held) > version) return false
-    if (type !== 'DELETED' && (this.#deleted.get(object.metadata.uid ?? '') ?? -1n) >= version) return false
     if (type === 'DELETED') this.#remove(object, held)
     else this.#put(object, held)
     return true
@@ -126,8 +128,6 @@ export class Store<T extends KubeObject> {
   }
 
   #remove(object: T, held: T | undefined): void {
-    this.#deleted.set(object.metadata.uid ?? '', versionOf(object))
-    if (this.#deleted.size > REMEMBERED_DELETIONS) this.#deleted.delete(this.#deleted.keys().next().value!)
     if (held === undefined) return
     this.#index(held, 'drop')
     this.#objects.delete(keyOf(held))
@@ -136,13 +136,23 @@ export class Store<T extends KubeObject> {
   }
 
   #index(object: T, what: 'add' | 'drop'): void {
-    for (const [name, valuesOf] of Object.entries(this.#indexers)) {
+    for (const name of Object.keys(this.#indexers)) {
       const index = this.#indexes.get(name)!
-      for (const value of valuesOf(object)) {
+      for (const value of this.#valuesOf(name, object)) {
         const entries = index.get(value) ?? new Map<string, T>()
         if (what === 'add') index.set(value, entries.set(keyOf(object), object))
         else if (entries.delete(keyOf(object)) && entries.size === 0) index.delete(value)
       }
+    }
+  }
+
+  /** One object that an index cannot read is in no index; the others must not suffer from it. */
+  #valuesOf(index: string, object: T): readonly string[] {
+    try {
+      return this.#indexers[index]!(object)
+    } catch (error) {
+      queueMicrotask(() => this.onListenerError(error))
+      return []
     }
   }
 
@@ -164,7 +174,7 @@ export class Store<T extends KubeObject> {
     }
   }
 
-  /** Where a listener's error goes; the reflector sets it to its log. */
+  /** Where the error of a listener or an index goes; the reflector sets it to its log. */
   onListenerError: (error: unknown) => void = () => {}
 }
 

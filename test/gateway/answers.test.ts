@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, parseAnswer, readAll, sha256 } from '../kit/raw-gateway.ts'
-import { ARN, answerOk, errorOf, serve, type Served } from './served.ts'
+import { errorOf } from '../kit/wire-error.ts'
+import { ARN, answerOk, serve, type Served } from './served.ts'
 
 const PATH = invocationPath(ARN)
 

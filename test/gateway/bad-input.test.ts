@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SESSION_HEADER, invocationPath, newSessionId, type RawRequest } from '../kit/raw-gateway.ts'
-import { ARN, RUNTIME_ID, errorOf, serve } from './served.ts'
+import { errorOf } from '../kit/wire-error.ts'
+import { ARN, RUNTIME_ID, serve } from './served.ts'
 
 const PATH = invocationPath(ARN)
 const request = (change: RawRequest | object = {}): RawRequest => ({
@@ -29,6 +30,17 @@ test('wrong credentials get 403, and the agent is never reached', async (t) => {
   await denied({}, { headers: { 'x-amz-content-sha256': undefined }, body: '{"prompt":"ho"}' }, /covers the header x-amz-content-sha256/)
   await denied({}, { headers: { 'content-type': 'text/plain' } }, /does not match/)
   await denied({}, { path: `${PATH}?qualifier=DEFAULT` }, /does not match/)
+  assert.equal(reached.length, 0)
+})
+
+test('of what is sent twice nobody chooses one: a second Authorization, date or payload hash is 400', async (t) => {
+  const { raw, reached } = await serve(t)
+  const good = await raw.sign(request())
+  for (const name of ['authorization', 'x-amz-date', 'x-amz-content-sha256']) {
+    const [, value] = Object.entries(good).find(([each]) => each.toLowerCase() === name)!
+    const error = errorOf(await raw.exchange('POST', PATH, { ...good, [name.toUpperCase()]: value }, '{"prompt":"hi"}'))
+    assert.deepEqual([error.status, error.type, error.fields], [400, 'ValidationException', [name]])
+  }
   assert.equal(reached.length, 0)
 })
 

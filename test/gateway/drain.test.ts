@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 import { SESSION_HEADER, invocationPath, newSessionId } from '../kit/raw-gateway.ts'
-import { ARN, errorOf, serve } from './served.ts'
+import { errorOf } from '../kit/wire-error.ts'
+import { ARN, serve } from './served.ts'
 
 const within = { withinMs: 10_000 }
 

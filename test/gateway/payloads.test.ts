@@ -11,7 +11,8 @@ import { SpoolQuota } from '../../src/gateway/proxy/quota.ts'
 import { Spool } from '../../src/gateway/proxy/spool.ts'
 import { eventually } from '../kit/eventually.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, parseAnswer, readAll, sha256, type RawGateway } from '../kit/raw-gateway.ts'
-import { ARN, errorOf, serve, spooled, type Served } from './served.ts'
+import { errorOf } from '../kit/wire-error.ts'
+import { ARN, serve, spooled, type Served } from './served.ts'
 
 const PATH = invocationPath(ARN)
 const MB = 1_000_000

@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
-import { ARN, answerOk, errorOf, serve } from './served.ts'
+import { errorOf } from '../kit/wire-error.ts'
+import { ARN, answerOk, serve } from './served.ts'
 
 test('a pod that refuses the connection is entered again, so the call reaches the next pod', async (t) => {
   const served = await serve(t)

@@ -11,7 +11,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { RawGateway, SESSION_HEADER, invocationPath, newSessionId, parseAnswer, readAll } from '../kit/raw-gateway.ts'
 import { needsRoot } from '../kit/ring.ts'
-import { ARN, KEY, SCOPE, errorOf } from './served.ts'
+import { errorOf } from '../kit/wire-error.ts'
+import { ARN, KEY, SCOPE } from './served.ts'
 
 const PATH = invocationPath(ARN)
 const MIB = 1024 * 1024

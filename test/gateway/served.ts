@@ -148,27 +148,3 @@ export async function serve(
 export function spooled({ spoolDirectory }: Served): string[] {
   return readdirSync(spoolDirectory)
 }
-
-/** The catalogue's form of an error, read from an answer. */
-export function errorOf(answer: { status: number; headers: Record<string, string>; body: string }): {
-  status: number
-  type: string
-  message: string
-  reason?: string
-  fields?: string[]
-} {
-  const body = JSON.parse(answer.body) as {
-    __type: string
-    message: string
-    reason?: string
-    fieldList?: { name: string; message: string }[]
-  }
-  if (answer.headers['x-amzn-errortype'] !== body.__type) throw new Error('header and body name different types')
-  if (!/^[0-9a-f-]{36}$/.test(answer.headers['x-amzn-requestid'] ?? '')) throw new Error('an error without a request id')
-  return {
-    status: answer.status,
-    type: body.__type,
-    message: body.message,
-    ...(body.reason ? { reason: body.reason, fields: body.fieldList?.map(({ name }) => name) } : {}),
-  }
-}

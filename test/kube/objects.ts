@@ -5,5 +5,9 @@ export const THINGS: Resource = { group: 'test.example', version: 'v1', kind: 'T
 
 /** A thing in namespace `team`; its uid defaults to its name. */
 export function thing(name: string, version: number, uid = name, labels: Record<string, string> = {}): KubeObject {
-  return { apiVersion: 'test.example/v1', kind: 'Thing', metadata: { name, namespace: 'team', uid, resourceVersion: String(version), labels } }
+  return {
+    apiVersion: 'test.example/v1',
+    kind: 'Thing',
+    metadata: { name, namespace: 'team', uid, resourceVersion: String(version), labels },
+  }
 }

@@ -19,7 +19,9 @@ function reflecting(lists: (ApiResponse | Error)[], watches: WatchStep[][] = [],
   const counters: ReflectorCounters = { lists: 0, watches: 0, restarts: {}, lastEventAtMs: 0 }
   const stop = new AbortController()
   let ended = false
-  const ending = reflect({ env, transport: server, resource: THINGS, store, namespace: 'team', counters, ...options }, stop.signal).then(() => (ended = true))
+  const ending = reflect({ env, transport: server, resource: THINGS, store, namespace: 'team', counters, ...options }, stop.signal).then(
+    () => (ended = true),
+  )
   return { env, server, store, heard, counters, stop, ending, hasEnded: () => ended }
 }
 
@@ -44,7 +46,10 @@ describe('listing', () => {
     assert.equal(run.server.asked[0]!.path, '/apis/test.example/v1/namespaces/team/things')
     assert.deepEqual(sizes, [2, 2])
     const { query } = run.server.of('watch')[0]!
-    assert.deepEqual({ ...query, timeoutSeconds: '' }, { ...selectors, watch: 'true', resourceVersion: '9', allowWatchBookmarks: 'true', timeoutSeconds: '' })
+    assert.deepEqual(
+      { ...query, timeoutSeconds: '' },
+      { ...selectors, watch: 'true', resourceVersion: '9', allowWatchBookmarks: 'true', timeoutSeconds: '' },
+    )
     const seconds = Number(query['timeoutSeconds'])
     assert.ok(Number.isInteger(seconds) && seconds >= 260 && seconds <= 290, `${seconds}`)
   })
@@ -138,7 +143,10 @@ describe('watching', () => {
     ['after a bookmark', [bookmark(6), 'close']],
   ] as [string, WatchStep[]][]) {
     test(`a server that closes at once ${what} is not hammered`, async () => {
-      const run = reflecting([page([], 5)], Array.from({ length: 1_000 }, () => steps))
+      const run = reflecting(
+        [page([], 5)],
+        Array.from({ length: 1_000 }, () => steps),
+      )
       await run.env.clock.run(60_000)
       const watches = run.server.of('watch').length
       assert.ok(watches >= 5 && watches <= 20, `${watches} watches in a minute`)
@@ -154,7 +162,10 @@ describe('watching', () => {
   })
 
   test('a server that ends the watch in time is asked again at once, and old failures are forgotten', async () => {
-    const run = reflecting([refusal(500), refusal(500), refusal(500), page([], 5)], [[{ waitMs: 280_000 }, 'close'], [{ waitMs: 280_000 }, 'close'], ['cut']])
+    const run = reflecting(
+      [refusal(500), refusal(500), refusal(500), page([], 5)],
+      [[{ waitMs: 280_000 }, 'close'], [{ waitMs: 280_000 }, 'close'], ['cut']],
+    )
     await run.env.clock.run(600_000, () => run.server.of('watch').length === 4)
     const times = run.server.of('watch').map(({ atMs }) => atMs)
     assert.equal(times[1]! - times[0]!, 280_000)
@@ -238,7 +249,10 @@ describe('a watch that is refused', () => {
 
   test('errors that come again and again are answered ever more slowly', async () => {
     const error: WatchStep = { type: 'ERROR', object: failure(500, 'InternalError') }
-    const run = reflecting([page([], 5)], Array.from({ length: 1_000 }, () => [error]))
+    const run = reflecting(
+      [page([], 5)],
+      Array.from({ length: 1_000 }, () => [error]),
+    )
     await run.env.clock.run(60_000)
     assert.ok(run.server.of('watch').length <= 20, `${run.server.of('watch').length} watches in a minute`)
   })

@@ -76,5 +76,8 @@ export function failure(code: number, reason: string): Status {
 }
 
 export function bookmark(version: number): WatchEvent {
-  return { type: 'BOOKMARK', object: { apiVersion: 'test.example/v1', kind: 'Thing', metadata: { name: '', resourceVersion: String(version) } } }
+  return {
+    type: 'BOOKMARK',
+    object: { apiVersion: 'test.example/v1', kind: 'Thing', metadata: { name: '', resourceVersion: String(version) } },
+  }
 }

@@ -163,7 +163,15 @@ describe('replaceAll', () => {
     const store = new Store<KubeObject>({ label: (object) => Object.values(object.metadata.labels ?? {}) })
     store.replaceAll([thing('a', 1), thing('b', 2)], '2')
     const seen: string[][] = []
-    store.subscribe(() => void seen.push(store.list().map(({ metadata }) => metadata.name).toSorted()))
+    store.subscribe(
+      () =>
+        void seen.push(
+          store
+            .list()
+            .map(({ metadata }) => metadata.name)
+            .toSorted(),
+        ),
+    )
     store.replaceAll([thing('c', 3), thing('d', 4)], '4')
     assert.equal(seen.length, 4)
     for (const names of seen) assert.deepEqual(names, ['c', 'd'])
@@ -171,7 +179,8 @@ describe('replaceAll', () => {
 })
 
 describe('an index', () => {
-  const labelled = (): Store<KubeObject> => new Store<KubeObject>({ colour: ({ metadata }) => (metadata.labels?.['colour'] ?? '').split(',').filter(Boolean) })
+  const labelled = (): Store<KubeObject> =>
+    new Store<KubeObject>({ colour: ({ metadata }) => (metadata.labels?.['colour'] ?? '').split(',').filter(Boolean) })
   const names = (objects: readonly KubeObject[]): string[] => objects.map(({ metadata }) => metadata.name).toSorted()
 
   test('follows additions, changes of the value, and deletions', () => {

@@ -50,15 +50,21 @@ async function play(steps: readonly Step[], workers: number, workMs: number, see
 
 describe('the work queue', () => {
   test('never has two workers on one key, and loses nothing', async () => {
-    const runs = fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.integer({ min: 1, max: 4 }), fc.nat(30), fc.nat(), async (steps, workers, workMs, seed) => {
-      const { together, startedAtMs, left } = await play(steps, workers, workMs, seed)
-      assert.equal(together, 0, 'two workers had the same key')
-      assert.equal(left, 0)
-      for (const { atMs, key } of steps) {
-        const last = startedAtMs.get(key)
-        assert.ok(last !== undefined && last >= atMs, `${key} was added at ${atMs} and not worked on after that`)
-      }
-    })
+    const runs = fc.asyncProperty(
+      fc.array(step, { maxLength: 25 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.nat(30),
+      fc.nat(),
+      async (steps, workers, workMs, seed) => {
+        const { together, startedAtMs, left } = await play(steps, workers, workMs, seed)
+        assert.equal(together, 0, 'two workers had the same key')
+        assert.equal(left, 0)
+        for (const { atMs, key } of steps) {
+          const last = startedAtMs.get(key)
+          assert.ok(last !== undefined && last >= atMs, `${key} was added at ${atMs} and not worked on after that`)
+        }
+      },
+    )
     await fc.assert(runs, { numRuns: 60 })
   })
 

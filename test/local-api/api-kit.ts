@@ -60,7 +60,12 @@ export class TestApi {
     return started
   }
 
-  async send(method: ApiCall['method'], path: string, body?: unknown, { query = {}, contentType, as = IDENTITIES.admin, signal }: Sent = {}): Promise<Answered> {
+  async send(
+    method: ApiCall['method'],
+    path: string,
+    body?: unknown,
+    { query = {}, contentType, as = IDENTITIES.admin, signal }: Sent = {},
+  ): Promise<Answered> {
     const call: ApiCall = { identity: as, method, path, query: new URLSearchParams(query), body: structuredClone(body) }
     if (contentType !== undefined) call.contentType = contentType
     if (signal !== undefined) call.signal = signal
@@ -105,7 +110,12 @@ export class TestApi {
   }
 
   async watch(path: string, query: Record<string, string> = {}, sent: Sent = {}): Promise<Watched> {
-    const call: ApiCall = { identity: sent.as ?? IDENTITIES.admin, method: 'GET', path, query: new URLSearchParams({ watch: 'true', ...query }) }
+    const call: ApiCall = {
+      identity: sent.as ?? IDENTITIES.admin,
+      method: 'GET',
+      path,
+      query: new URLSearchParams({ watch: 'true', ...query }),
+    }
     if (sent.signal !== undefined) call.signal = sent.signal
     const answer = await this.api.handle(call)
     assert.ok('watch' in answer, `a watch: ${JSON.stringify(answer)}`)

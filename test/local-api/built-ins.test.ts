@@ -17,8 +17,16 @@ test("a pod's defaults are filled in, and a PUT of the manifest it came from cha
 test('a pod is fixed but for its image, deadline and tolerations', async () => {
   const api = await TestApi.start()
   await api.must('POST', PODS, pod('p'))
-  await api.must('PUT', `${PODS}/p`, pod('p', {}, { containers: [{ name: 'agent', image: 'b' }], activeDeadlineSeconds: 60, tolerations: [{ key: 'x' }] }))
-  for (const spec of [{ nodeName: 'laptop' }, { restartPolicy: 'Never' }, { containers: [{ name: 'agent', image: 'a', command: ['x'] }] }]) {
+  await api.must(
+    'PUT',
+    `${PODS}/p`,
+    pod('p', {}, { containers: [{ name: 'agent', image: 'b' }], activeDeadlineSeconds: 60, tolerations: [{ key: 'x' }] }),
+  )
+  for (const spec of [
+    { nodeName: 'laptop' },
+    { restartPolicy: 'Never' },
+    { containers: [{ name: 'agent', image: 'a', command: ['x'] }] },
+  ]) {
     const refusal = await api.refused(422, 'Invalid', 'PATCH', `${PODS}/p`, { spec }, { contentType: MERGE })
     assert.match(refusal.message, /^Pod "p" is invalid: spec: Forbidden: pod updates may not change fields other than/)
   }
@@ -31,7 +39,13 @@ test('a pod needs containers with names of their own and images', async () => {
     [[], 'spec.containers: Required value'],
     [[{ image: 'a' }], 'spec.containers[0].name: Required value'],
     [[{ name: 'a' }], 'spec.containers[0].image: Required value'],
-    [[{ name: 'a', image: 'a' }, { name: 'a', image: 'b' }], 'spec.containers[1].name: Duplicate value: "a"'],
+    [
+      [
+        { name: 'a', image: 'a' },
+        { name: 'a', image: 'b' },
+      ],
+      'spec.containers[1].name: Duplicate value: "a"',
+    ],
   ]
   for (const [containers, expected] of cases) {
     const refusal = await api.refused(422, 'Invalid', 'POST', PODS, pod('p', {}, { containers }))
@@ -42,7 +56,12 @@ test('a pod needs containers with names of their own and images', async () => {
 test('a pod is bound to one node, once', async () => {
   const api = await TestApi.start()
   await api.must('POST', PODS, pod('p'))
-  const bind = (name?: string): Parameters<TestApi['send']> => ['POST', `${PODS}/p/binding`, { target: { kind: 'Node', name } }, { as: IDENTITIES.kubelet }]
+  const bind = (name?: string): Parameters<TestApi['send']> => [
+    'POST',
+    `${PODS}/p/binding`,
+    { target: { kind: 'Node', name } },
+    { as: IDENTITIES.kubelet },
+  ]
   assert.equal((await api.send(...bind())).status, 400)
   assert.equal((await api.send(...bind('laptop'))).status, 201)
   assert.equal((await api.must('GET', `${PODS}/p`)).spec.nodeName, 'laptop')
@@ -54,7 +73,10 @@ test('a pod is bound to one node, once', async () => {
 test("a secret's text is encoded, its type never changes, and an immutable one is fixed", async () => {
   const api = await TestApi.start()
   const made = await api.must('POST', SECRETS, { ...secret('key', { a: 'YQ==' }), type: 'carrel.dev/access-key', stringData: { b: 'bé' } })
-  assert.deepEqual([made.data, made.stringData, made.type], [{ a: 'YQ==', b: Buffer.from('bé').toString('base64') }, undefined, 'carrel.dev/access-key'])
+  assert.deepEqual(
+    [made.data, made.stringData, made.type],
+    [{ a: 'YQ==', b: Buffer.from('bé').toString('base64') }, undefined, 'carrel.dev/access-key'],
+  )
   assert.equal((await api.must('POST', SECRETS, secret('plain'))).type, 'Opaque')
   const retyped = await api.refused(422, 'Invalid', 'PUT', `${SECRETS}/key`, secret('key', { a: 'YQ==' }))
   assert.equal(retyped.message, 'Secret "key" is invalid: type: Invalid value: "Opaque": field is immutable')
@@ -114,11 +136,28 @@ test('events of both APIs are one store with two faces', async () => {
   )
   assert.equal(core.metadata.uid, made.metadata.uid)
 
-  const old = { metadata: { name: 'f' }, involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' }, reason: 'Pulled', message: 'm', type: 'Normal', count: 3, source: { component: 'kubelet' }, firstTimestamp: 't1', lastTimestamp: '2026-01-01T00:00:00Z' }
+  const old = {
+    metadata: { name: 'f' },
+    involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' },
+    reason: 'Pulled',
+    message: 'm',
+    type: 'Normal',
+    count: 3,
+    source: { component: 'kubelet' },
+    firstTimestamp: 't1',
+    lastTimestamp: '2026-01-01T00:00:00Z',
+  }
   await api.must('POST', CORE_EVENTS, old)
   const converted = await api.must('GET', `${NEW_EVENTS}/f`)
   assert.deepEqual(
-    [converted.regarding, converted.note, converted.deprecatedCount, converted.deprecatedSource, converted.deprecatedLastTimestamp, converted.count],
+    [
+      converted.regarding,
+      converted.note,
+      converted.deprecatedCount,
+      converted.deprecatedSource,
+      converted.deprecatedLastTimestamp,
+      converted.count,
+    ],
     [old.involvedObject, 'm', 3, { component: 'kubelet' }, '2026-01-01T00:00:00Z', undefined],
   )
   await api.refused(409, 'AlreadyExists', 'POST', CORE_EVENTS, { ...old, metadata: { name: 'e' } })
@@ -128,12 +167,21 @@ test('events are found by what they are about, through both faces, and a watch o
   const api = await TestApi.start()
   const watched = await api.watch(CORE_EVENTS, { fieldSelector: 'involvedObject.uid=u' })
   await api.must('POST', NEW_EVENTS, newEvent('e'))
-  await api.must('POST', NEW_EVENTS, newEvent('f', { regarding: { kind: 'Pod', namespace: 'default', name: 's', uid: 'v' }, reason: 'Failed', type: 'Warning' }))
+  await api.must(
+    'POST',
+    NEW_EVENTS,
+    newEvent('f', { regarding: { kind: 'Pod', namespace: 'default', name: 's', uid: 'v' }, reason: 'Failed', type: 'Warning' }),
+  )
   const asKubectlDescribes = 'involvedObject.name=s,involvedObject.namespace=default,involvedObject.kind=AgentSession,involvedObject.uid=u'
   assert.deepEqual(await api.names(CORE_EVENTS, { fieldSelector: asKubectlDescribes }), ['e'])
   assert.deepEqual(await api.names(NEW_EVENTS, { fieldSelector: 'regarding.kind=Pod' }), ['f'])
   assert.deepEqual(await api.names(NEW_EVENTS, { fieldSelector: 'type=Warning,reason=Failed' }), ['f'])
-  await api.must('PATCH', `${NEW_EVENTS}/e`, { series: { count: 2, lastObservedTime: '2026-01-01T00:00:01.000000Z' } }, { contentType: MERGE })
+  await api.must(
+    'PATCH',
+    `${NEW_EVENTS}/e`,
+    { series: { count: 2, lastObservedTime: '2026-01-01T00:00:01.000000Z' } },
+    { contentType: MERGE },
+  )
   assert.deepEqual(await watched.news(), ['ADDED e', 'MODIFIED e'])
   assert.deepEqual((watched.events[1] as any).object.series.count, 2)
 })
@@ -147,7 +195,10 @@ test('an event that the real server would refuse is refused', async () => {
     [{ reason: 'r'.repeat(129) }, /reason: Invalid value: "": can have at most 128 characters/],
     [{ note: 'é'.repeat(600) }, /message: Invalid value: "": can have at most 1024 characters/],
     [{ type: 'Bad' }, /type: Invalid value: "Bad"/],
-    [{ regarding: { kind: 'Pod', namespace: 'other', name: 'p' } }, /involvedObject\.namespace: Invalid value: "other": does not match event\.namespace/],
+    [
+      { regarding: { kind: 'Pod', namespace: 'other', name: 'p' } },
+      /involvedObject\.namespace: Invalid value: "other": does not match event\.namespace/,
+    ],
   ]
   for (const [changes, expected] of cases) {
     const refusal = await api.refused(422, 'Invalid', 'POST', NEW_EVENTS, newEvent('e', changes))
@@ -191,16 +242,37 @@ test('pods/log asks the logs for what the query says', async () => {
     },
   }
   const api = await TestApi.start({ logs })
-  await api.must('POST', PODS, pod('p', {}, { containers: [{ name: 'agent', image: 'a' }, { name: 'meter', image: 'm' }] }))
+  await api.must(
+    'POST',
+    PODS,
+    pod(
+      'p',
+      {},
+      {
+        containers: [
+          { name: 'agent', image: 'a' },
+          { name: 'meter', image: 'm' },
+        ],
+      },
+    ),
+  )
   const read = async (query: Record<string, string>): Promise<string> => {
-    const answer = await api.api.handle({ identity: IDENTITIES.gateway, method: 'GET', path: `${PODS}/p/log`, query: new URLSearchParams(query) })
+    const answer = await api.api.handle({
+      identity: IDENTITIES.gateway,
+      method: 'GET',
+      path: `${PODS}/p/log`,
+      query: new URLSearchParams(query),
+    })
     assert.ok('text' in answer, JSON.stringify(answer))
     let text = ''
     for await (const chunk of answer.text) text += Buffer.from(chunk).toString()
     return text
   }
   assert.equal(await read({}), 'line\n')
-  assert.equal(await read({ container: 'meter', tailLines: '5', limitBytes: '100', follow: 'true', timestamps: 'true', sinceSeconds: '3' }), 'line\n')
+  assert.equal(
+    await read({ container: 'meter', tailLines: '5', limitBytes: '100', follow: 'true', timestamps: 'true', sinceSeconds: '3' }),
+    'line\n',
+  )
   assert.deepEqual(asked, [
     { pod: 'p', container: 'agent', options: {} },
     { pod: 'p', container: 'meter', options: { tailLines: 5, limitBytes: 100, follow: true, timestamps: true, sinceSeconds: 3 } },
@@ -213,6 +285,9 @@ test('pods/log asks the logs for what the query says', async () => {
 test('a mounted path is served for the same identities', async () => {
   const api = await TestApi.start()
   api.api.mount('/carrel.dev/activity', async (call) => ({ status: 200, body: { path: call.path, user: call.identity.user } }))
-  assert.deepEqual(await api.must('POST', '/carrel.dev/activity/touch', {}, { as: IDENTITIES.gateway }), { path: '/carrel.dev/activity/touch', user: IDENTITIES.gateway.user })
+  assert.deepEqual(await api.must('POST', '/carrel.dev/activity/touch', {}, { as: IDENTITIES.gateway }), {
+    path: '/carrel.dev/activity/touch',
+    user: IDENTITIES.gateway.user,
+  })
   await api.refused(404, 'NotFound', 'POST', '/carrel.dev/activityelse', {})
 })

@@ -7,7 +7,12 @@ const KUBELET = { as: IDENTITIES.kubelet }
 
 async function runningPod(api: TestApi, name = 'p', spec: object = {}): Promise<any> {
   await api.must('POST', PODS, pod(name, {}, { terminationGracePeriodSeconds: 20, ...spec }))
-  await api.must('POST', `${PODS}/${name}/binding`, { apiVersion: 'v1', kind: 'Binding', metadata: { name }, target: { kind: 'Node', name: 'laptop' } }, KUBELET)
+  await api.must(
+    'POST',
+    `${PODS}/${name}/binding`,
+    { apiVersion: 'v1', kind: 'Binding', metadata: { name }, target: { kind: 'Node', name: 'laptop' } },
+    KUBELET,
+  )
   return api.must('GET', `${PODS}/${name}`)
 }
 
@@ -29,7 +34,10 @@ test('a name used again is another object: preconditions on uid and resourceVers
   const second = await api.must('POST', CONFIG_MAPS, configMap('a'))
   assert.notEqual(second.metadata.uid, first.metadata.uid)
   const other = await api.refused(409, 'Conflict', 'DELETE', `${CONFIG_MAPS}/a`, { preconditions: { uid: first.metadata.uid } })
-  assert.match(other.message, /the UID in the precondition \(.+\) does not match the UID in record \(.+\)\. The object might have been deleted and then recreated/)
+  assert.match(
+    other.message,
+    /the UID in the precondition \(.+\) does not match the UID in record \(.+\)\. The object might have been deleted and then recreated/,
+  )
   const { uid, resourceVersion } = second.metadata
   await api.merge(`${CONFIG_MAPS}/a`, { data: { b: '2' } })
   const moved = await api.refused(409, 'Conflict', 'DELETE', `${CONFIG_MAPS}/a`, { preconditions: { uid, resourceVersion } })
@@ -47,8 +55,18 @@ test('with a finalizer the object stays, marked once, until the last one is take
   assert.equal(marked.metadata.generation, 2)
   await api.settle(5_000)
   assert.deepEqual(await api.must('DELETE', path), marked, 'a second DELETE changes nothing')
-  const late = await api.refused(422, 'Invalid', 'PATCH', path, { metadata: { finalizers: ['carrel.dev/a', 'carrel.dev/c'] } }, { contentType: 'application/merge-patch+json' })
-  assert.match(late.message, /no new finalizers can be added if the object is being deleted, found new finalizers \[\]string\{"carrel\.dev\/c"\}/)
+  const late = await api.refused(
+    422,
+    'Invalid',
+    'PATCH',
+    path,
+    { metadata: { finalizers: ['carrel.dev/a', 'carrel.dev/c'] } },
+    { contentType: 'application/merge-patch+json' },
+  )
+  assert.match(
+    late.message,
+    /no new finalizers can be added if the object is being deleted, found new finalizers \[\]string\{"carrel\.dev\/c"\}/,
+  )
   await api.merge(path, { metadata: { finalizers: ['carrel.dev/b'] } })
   await api.status(path, { latestVersion: 1 })
   await api.merge(path, { metadata: { finalizers: null, deletionTimestamp: null } })
@@ -76,7 +94,11 @@ test('a grace can be made shorter, counted from the first DELETE', async () => {
   const shorter = (await api.must('DELETE', `${PODS}/p`, { gracePeriodSeconds: 10 })).metadata
   assert.deepEqual([shorter.deletionTimestamp, shorter.deletionGracePeriodSeconds], ['2026-01-01T00:00:10Z', 10])
   const over = (await api.must('DELETE', `${PODS}/p`, undefined, { query: { gracePeriodSeconds: '2' } })).metadata
-  assert.deepEqual([over.deletionTimestamp, over.deletionGracePeriodSeconds], ['2026-01-01T00:00:05Z', 1], 'what is over by then is ended by kubelet all the same')
+  assert.deepEqual(
+    [over.deletionTimestamp, over.deletionGracePeriodSeconds],
+    ['2026-01-01T00:00:05Z', 1],
+    'what is over by then is ended by kubelet all the same',
+  )
   assert.equal(over.generation, shorter.generation)
 })
 
@@ -85,7 +107,12 @@ test('a pod that never ran, or has ended, or is forced goes at once', async () =
   await api.must('POST', PODS, pod('unbound'))
   await api.must('DELETE', `${PODS}/unbound`)
   await runningPod(api, 'ended')
-  await api.must('PATCH', `${PODS}/ended/status`, { status: { phase: 'Succeeded' } }, { ...KUBELET, contentType: 'application/merge-patch+json' })
+  await api.must(
+    'PATCH',
+    `${PODS}/ended/status`,
+    { status: { phase: 'Succeeded' } },
+    { ...KUBELET, contentType: 'application/merge-patch+json' },
+  )
   await api.must('DELETE', `${PODS}/ended`, { gracePeriodSeconds: 30 })
   await runningPod(api, 'forced')
   await api.must('DELETE', `${PODS}/forced`, { gracePeriodSeconds: 0 })
@@ -106,10 +133,14 @@ test('a pod with a finalizer outlives its kubelet and not its finalizer', async 
 test('deletecollection takes what the selectors choose, in one namespace', async () => {
   const api = await TestApi.start()
   await api.must('POST', NAMESPACES, { metadata: { name: 'team' } })
-  for (const name of ['a', 'b', 'c']) await api.must('POST', CONFIG_MAPS, configMap(name, { labels: { keep: name === 'b' ? 'yes' : 'no' } }))
+  for (const name of ['a', 'b', 'c'])
+    await api.must('POST', CONFIG_MAPS, configMap(name, { labels: { keep: name === 'b' ? 'yes' : 'no' } }))
   await api.must('POST', '/api/v1/namespaces/team/configmaps', configMap('a', { labels: { keep: 'no' } }))
   const gone = await api.must('DELETE', CONFIG_MAPS, undefined, { query: { labelSelector: 'keep=no' } })
-  assert.deepEqual(gone.items.map((item: any) => item.metadata.name), ['a', 'c'])
+  assert.deepEqual(
+    gone.items.map((item: any) => item.metadata.name),
+    ['a', 'c'],
+  )
   assert.deepEqual(await api.names('/api/v1/configmaps'), ['b', 'a'])
 })
 
@@ -119,7 +150,12 @@ test('what loses its last owner goes in the background, with all that hangs on i
   const middle = await api.must('POST', CONFIG_MAPS, configMap('middle', ownedBy(owner)))
   await api.must('POST', SECRETS, secret('leaf', {}, { metadata: { name: 'leaf', ...ownedBy(middle) } }))
   await api.must('POST', CONFIG_MAPS, configMap('free'))
-  const both = { ownerReferences: [...ownedBy(owner).ownerReferences, { apiVersion: 'v1', kind: 'ConfigMap', name: 'free', uid: (await api.must('GET', `${CONFIG_MAPS}/free`)).metadata.uid }] }
+  const both = {
+    ownerReferences: [
+      ...ownedBy(owner).ownerReferences,
+      { apiVersion: 'v1', kind: 'ConfigMap', name: 'free', uid: (await api.must('GET', `${CONFIG_MAPS}/free`)).metadata.uid },
+    ],
+  }
   await api.must('POST', CONFIG_MAPS, configMap('shared', both))
   await api.must('DELETE', `${RUNTIMES}/hello`)
   assert.deepEqual(await api.names(CONFIG_MAPS), ['free', 'middle', 'shared'], 'not within the DELETE')
@@ -132,7 +168,9 @@ test('an owner that never was, is elsewhere, or is of another kind is no owner',
   const api = await TestApi.start()
   const owner = await api.must('POST', RUNTIMES, runtime('hello'))
   const node = await api.must('POST', '/api/v1/nodes', { metadata: { name: 'laptop' } })
-  const claim = (changes: object): object => ({ ownerReferences: [{ apiVersion: 'carrel.dev/v1alpha1', kind: 'AgentRuntime', name: 'hello', uid: owner.metadata.uid, ...changes }] })
+  const claim = (changes: object): object => ({
+    ownerReferences: [{ apiVersion: 'carrel.dev/v1alpha1', kind: 'AgentRuntime', name: 'hello', uid: owner.metadata.uid, ...changes }],
+  })
   await api.must('POST', NAMESPACES, { metadata: { name: 'team' } })
   await api.must('POST', CONFIG_MAPS, configMap('right', claim({})))
   await api.must('POST', CONFIG_MAPS, configMap('on-node', ownedBy(node)))
@@ -187,7 +225,10 @@ test('a namespace that is deleted empties, waits for what is held, and goes', as
 
 test('the namespaces that everything needs cannot be deleted', async () => {
   const api = await TestApi.start()
-  assert.equal((await api.refused(403, 'Forbidden', 'DELETE', `${NAMESPACES}/default`)).message, 'namespaces "default" is forbidden: this namespace may not be deleted')
+  assert.equal(
+    (await api.refused(403, 'Forbidden', 'DELETE', `${NAMESPACES}/default`)).message,
+    'namespaces "default" is forbidden: this namespace may not be deleted',
+  )
   assert.deepEqual(await api.names(NAMESPACES), ['carrel-system', 'default', 'kube-system'])
 })
 
@@ -203,8 +244,19 @@ test('DeleteOptions that are none are refused', async () => {
 test('sessions without pods go with their runtime', async () => {
   const api = await TestApi.start()
   const owner = await api.must('POST', RUNTIMES, runtime('hello'))
-  const spec = { runtimeRef: { name: 'hello', uid: owner.metadata.uid }, endpoint: 'DEFAULT', sessionId: 's'.repeat(33), owner: { kind: 'k', issuer: 'i', subject: 's' }, incarnation: 1 }
-  await api.must('POST', SESSIONS, { apiVersion: 'carrel.dev/v1alpha1', kind: 'AgentSession', metadata: { name: 'hello-x', ...ownedBy(owner) }, spec })
+  const spec = {
+    runtimeRef: { name: 'hello', uid: owner.metadata.uid },
+    endpoint: 'DEFAULT',
+    sessionId: 's'.repeat(33),
+    owner: { kind: 'k', issuer: 'i', subject: 's' },
+    incarnation: 1,
+  }
+  await api.must('POST', SESSIONS, {
+    apiVersion: 'carrel.dev/v1alpha1',
+    kind: 'AgentSession',
+    metadata: { name: 'hello-x', ...ownedBy(owner) },
+    spec,
+  })
   await api.must('DELETE', `${RUNTIMES}/hello`)
   await api.settle()
   assert.deepEqual(await api.names(SESSIONS), [])

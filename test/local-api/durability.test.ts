@@ -15,7 +15,10 @@ async function folder(t: TestContext): Promise<string> {
 
 async function filesIn(path: string): Promise<string[]> {
   const all = await readdir(path, { recursive: true, withFileTypes: true })
-  return all.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1)).toSorted()
+  return all
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1))
+    .toSorted()
 }
 
 const fileOf = (root: string, name: string): string => join(root, 'core/configmaps/default', `${name}.json`)
@@ -39,13 +42,19 @@ test('everything but events is there after a restart, and resourceVersions go on
   await before.must('POST', PODS, pod('p', ownedBy(owner)))
   await before.must('POST', CONFIG_MAPS, configMap('gone'))
   await before.must('DELETE', `${CONFIG_MAPS}/gone`)
-  await before.must('POST', '/api/v1/namespaces/default/events', { metadata: { name: 'e' }, involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' } })
+  await before.must('POST', '/api/v1/namespaces/default/events', {
+    metadata: { name: 'e' },
+    involvedObject: { kind: 'Pod', name: 'p', namespace: 'default' },
+  })
   const held = [await before.must('GET', RUNTIMES), await before.must('GET', PODS)]
   const last = BigInt(held[1].metadata.resourceVersion)
 
   const after = await TestApi.start({ persistence: filePersistence(root) })
   await after.settle()
-  assert.deepEqual([await after.must('GET', RUNTIMES), await after.must('GET', PODS)].map(({ items }) => items), held.map(({ items }) => items))
+  assert.deepEqual(
+    [await after.must('GET', RUNTIMES), await after.must('GET', PODS)].map(({ items }) => items),
+    held.map(({ items }) => items),
+  )
   assert.deepEqual(await after.names(CONFIG_MAPS), [])
   assert.deepEqual(await after.names('/api/v1/namespaces/default/events'), [])
   const made = await after.must('POST', CONFIG_MAPS, configMap('a'))
@@ -97,30 +106,42 @@ test('what was being collected when the process died is collected by the next', 
   assert.deepEqual(await after.names(CONFIG_MAPS), [])
 })
 
-test('a full disk refuses the write: nothing changes, nobody hears of it, and the next one works', { skip: process.platform !== 'linux' && 'needs /dev/full' }, async (t) => {
-  const root = await folder(t)
-  const api = await TestApi.start({ persistence: filePersistence(root) })
-  const made = await api.must('POST', CONFIG_MAPS, configMap('a'))
-  const watched = await api.watch(CONFIG_MAPS, { resourceVersion: made.metadata.resourceVersion })
-  const change = { data: { a: '2' } }
+test(
+  'a full disk refuses the write: nothing changes, nobody hears of it, and the next one works',
+  { skip: process.platform !== 'linux' && 'needs /dev/full' },
+  async (t) => {
+    const root = await folder(t)
+    const api = await TestApi.start({ persistence: filePersistence(root) })
+    const made = await api.must('POST', CONFIG_MAPS, configMap('a'))
+    const watched = await api.watch(CONFIG_MAPS, { resourceVersion: made.metadata.resourceVersion })
+    const change = { data: { a: '2' } }
 
-  // What is written next to the file goes to a device that has no space left.
-  await symlink('/dev/full', `${fileOf(root, 'a')}.new`)
-  const refusal = await api.refused(500, 'InternalError', 'PATCH', `${CONFIG_MAPS}/a`, change, { contentType: 'application/merge-patch+json' })
-  assert.match(refusal.message, /^Internal error occurred: the disk that holds the state is full: free some space and try again; nothing was changed/)
-  assert.deepEqual(await api.must('GET', `${CONFIG_MAPS}/a`), made)
-  assert.deepEqual(JSON.parse(await readFile(fileOf(root, 'a'), 'utf8')), made)
+    // What is written next to the file goes to a device that has no space left.
+    await symlink('/dev/full', `${fileOf(root, 'a')}.new`)
+    const refusal = await api.refused(500, 'InternalError', 'PATCH', `${CONFIG_MAPS}/a`, change, {
+      contentType: 'application/merge-patch+json',
+    })
+    assert.match(
+      refusal.message,
+      /^Internal error occurred: the disk that holds the state is full: free some space and try again; nothing was changed/,
+    )
+    assert.deepEqual(await api.must('GET', `${CONFIG_MAPS}/a`), made)
+    assert.deepEqual(JSON.parse(await readFile(fileOf(root, 'a'), 'utf8')), made)
 
-  await symlink('/dev/full', `${fileOf(root, 'b')}.new`)
-  await api.refused(500, 'InternalError', 'POST', CONFIG_MAPS, configMap('b'))
-  await api.refused(404, 'NotFound', 'GET', `${CONFIG_MAPS}/b`)
-  assert.deepEqual(await watched.news(), [])
+    await symlink('/dev/full', `${fileOf(root, 'b')}.new`)
+    await api.refused(500, 'InternalError', 'POST', CONFIG_MAPS, configMap('b'))
+    await api.refused(404, 'NotFound', 'GET', `${CONFIG_MAPS}/b`)
+    assert.deepEqual(await watched.news(), [])
 
-  assert.equal((await api.merge(`${CONFIG_MAPS}/a`, change)).data.a, '2')
-  await api.must('POST', CONFIG_MAPS, configMap('b'))
-  assert.deepEqual(await watched.news(), ['MODIFIED a', 'ADDED b'])
-  assert.deepEqual((await filesIn(root)).filter((file) => file.endsWith('.new')), [])
-})
+    assert.equal((await api.merge(`${CONFIG_MAPS}/a`, change)).data.a, '2')
+    await api.must('POST', CONFIG_MAPS, configMap('b'))
+    assert.deepEqual(await watched.news(), ['MODIFIED a', 'ADDED b'])
+    assert.deepEqual(
+      (await filesIn(root)).filter((file) => file.endsWith('.new')),
+      [],
+    )
+  },
+)
 
 class FailingPersistence extends MemoryPersistence {
   failing = false
@@ -166,7 +187,14 @@ test('a disk that fails refuses deletes too, and what the collector could not do
 })
 
 test('a damaged file stops the start, with its name and what to do', async (t) => {
-  for (const content of ['{"apiVersion": "v1", "ki', '', '{}', 'null', '[]', '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}']) {
+  for (const content of [
+    '{"apiVersion": "v1", "ki',
+    '',
+    '{}',
+    'null',
+    '[]',
+    '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}',
+  ]) {
     const root = await folder(t)
     await mkdir(dirname(fileOf(root, 'a')), { recursive: true })
     await writeFile(fileOf(root, 'a'), content)
@@ -188,7 +216,10 @@ test('a write that died half way leaves the old state', async (t) => {
   await writeFile(`${fileOf(root, 'a')}.new`, '{"apiVersion":"v1","kin')
   const after = await TestApi.start({ persistence: filePersistence(root) })
   assert.deepEqual(await after.must('GET', `${CONFIG_MAPS}/a`), made)
-  assert.deepEqual((await filesIn(root)).filter((file) => file.endsWith('.new')), [])
+  assert.deepEqual(
+    (await filesIn(root)).filter((file) => file.endsWith('.new')),
+    [],
+  )
 })
 
 test('readers do not wait for a writer that waits for the disk', async () => {

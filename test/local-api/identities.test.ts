@@ -2,7 +2,22 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Identity } from '../../src/local/api/api.ts'
 import { IDENTITIES } from '../../src/local/api/identities.ts'
-import { CONFIG_MAPS, MERGE, NAMESPACES, PODS, REVISIONS, RUNTIMES, SECRETS, SESSIONS, TestApi, configMap, ownedBy, pod, runtime, secret } from './api-kit.ts'
+import {
+  CONFIG_MAPS,
+  MERGE,
+  NAMESPACES,
+  PODS,
+  REVISIONS,
+  RUNTIMES,
+  SECRETS,
+  SESSIONS,
+  TestApi,
+  configMap,
+  ownedBy,
+  pod,
+  runtime,
+  secret,
+} from './api-kit.ts'
 
 const SYSTEM_SECRETS = '/api/v1/namespaces/carrel-system/secrets'
 const RUNTIME_STATUS = `${RUNTIMES}/hello/status`
@@ -55,7 +70,8 @@ test('each identity may do what its part needs, and nothing else', async () => {
 
 /** With a body that no kind takes: what is allowed is refused later, and nothing changes. */
 async function probe(api: TestApi, method: (typeof ROWS)[number][0], path: string, as: Identity): Promise<{ status: number }> {
-  if (method === 'GET' && path.endsWith('/log')) return { status: (await api.api.handle({ identity: as, method, path, query: new URLSearchParams() })).status }
+  if (method === 'GET' && path.endsWith('/log'))
+    return { status: (await api.api.handle({ identity: as, method, path, query: new URLSearchParams() })).status }
   return api.send(method, path, method === 'GET' || method === 'DELETE' ? undefined : { kind: 'Nothing' }, { as, contentType: MERGE })
 }
 
@@ -69,7 +85,10 @@ test('a refusal says who may not do what, as the real server says it', async () 
   )
   assert.deepEqual(one.details, { name: 'hello', group: 'carrel.dev', kind: 'agentruntimes' })
   const all = await api.refused(403, 'Forbidden', 'GET', '/api/v1/secrets', undefined, { as })
-  assert.equal(all.message, 'secrets is forbidden: User "system:serviceaccount:carrel-system:gateway" cannot list resource "secrets" in API group "" at the cluster scope')
+  assert.equal(
+    all.message,
+    'secrets is forbidden: User "system:serviceaccount:carrel-system:gateway" cannot list resource "secrets" in API group "" at the cluster scope',
+  )
   const sub = await api.refused(403, 'Forbidden', 'PATCH', `${PODS}/p/status`, {}, { as, contentType: MERGE })
   assert.match(sub.message, /cannot patch resource "pods\/status" in API group ""/)
   const watch = await api.refused(403, 'Forbidden', 'GET', SECRETS, undefined, { as, query: { watch: 'true' } })
@@ -92,7 +111,13 @@ test('nobody but the operator writes a status, and a status sent with an object 
 test('the identity of a session, and the pod of an incarnation, are set once, for everybody', async () => {
   const api = await TestApi.start()
   const owner = await api.must('POST', RUNTIMES, runtime('hello'))
-  const spec = { runtimeRef: { name: 'hello', uid: owner.metadata.uid }, endpoint: 'DEFAULT', sessionId: 's'.repeat(33), owner: { kind: 'k', issuer: 'i', subject: 's' }, incarnation: 1 }
+  const spec = {
+    runtimeRef: { name: 'hello', uid: owner.metadata.uid },
+    endpoint: 'DEFAULT',
+    sessionId: 's'.repeat(33),
+    owner: { kind: 'k', issuer: 'i', subject: 's' },
+    incarnation: 1,
+  }
   const session = { apiVersion: 'carrel.dev/v1alpha1', kind: 'AgentSession', metadata: { name: 's', ...ownedBy(owner) }, spec }
   await api.must('POST', SESSIONS, session, { as: IDENTITIES.gateway })
   await api.status(`${SESSIONS}/s`, { incarnation: 1, phase: 'Running', podUID: 'one' })

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { seededRandom } from '../../src/env/virtual.ts'
 import { KubeClient } from '../../src/kube/client.ts'
 import { ApiError } from '../../src/kube/errors.ts'
 import type { KubeObject } from '../../src/kube/objects.ts'
+import { reflect } from '../../src/kube/reflector.ts'
 import { PODS, type Resource } from '../../src/kube/resource.ts'
+import { Store } from '../../src/kube/store.ts'
 import { IDENTITIES } from '../../src/local/api/identities.ts'
 import { inProcessTransport } from '../../src/local/api/in-process.ts'
 import { TestApi, configMap, pod } from './api-kit.ts'
@@ -36,9 +39,12 @@ test('a refusal is an answer to a request, and an error of a watch that could no
   const transport = inProcessTransport(api.api, IDENTITIES.gateway)
   const answer = await transport.request({ method: 'GET', path: PATH })
   assert.deepEqual([answer.status, (answer.body as { reason: string }).reason], [403, 'Forbidden'])
-  await assert.rejects(async () => {
-    for await (const _event of transport.watch({ path: PATH })) assert.fail('no event')
-  }, (error) => error instanceof ApiError && error.status === 403)
+  await assert.rejects(
+    async () => {
+      for await (const _event of transport.watch({ path: PATH })) assert.fail('no event')
+    },
+    (error) => error instanceof ApiError && error.status === 403,
+  )
 })
 
 test('a watch ends when its signal aborts, and a log is its text', async () => {
@@ -61,4 +67,35 @@ test('a watch ends when its signal aborts, and a log is its text', async () => {
     leaving.abort()
   }
   assert.deepEqual(seen, ['ADDED'])
+})
+
+test('a reflector that fell behind the history lists again, and ends with what is', async () => {
+  const api = await TestApi.start({ historySize: 3 })
+  const ending = new AbortController()
+  const log = { debug() {}, info() {}, warn() {}, error() {} }
+  const store = new Store<ConfigMap>()
+  const env = { clock: api.clock, random: seededRandom('reflector'), log }
+  const transport = inProcessTransport(api.api, IDENTITIES.admin)
+  const running = reflect({ env, transport, resource: CONFIG_MAPS, store }, ending.signal)
+  await api.must('POST', PATH, configMap('a'))
+  await api.settle(5_000)
+  assert.deepEqual(
+    store.list().map(({ metadata }) => metadata.name),
+    ['a'],
+  )
+
+  api.api.compact()
+  await api.must('DELETE', `${PATH}/a`)
+  for (const name of ['b', 'c', 'd', 'e', 'f']) await api.must('POST', PATH, configMap(name))
+  await api.settle(60_000)
+  assert.deepEqual(
+    store
+      .list()
+      .map(({ metadata }) => metadata.name)
+      .toSorted(),
+    ['b', 'c', 'd', 'e', 'f'],
+  )
+  ending.abort()
+  await api.settle()
+  await running
 })

@@ -10,7 +10,10 @@ test('a list is sorted, of one namespace or of all, and says at which resourceVe
   const last = await api.must('POST', '/api/v1/namespaces/another/configmaps', configMap('z'))
   const list = await api.must('GET', CONFIG_MAPS)
   assert.deepEqual([list.kind, list.apiVersion, list.metadata.resourceVersion], ['ConfigMapList', 'v1', last.metadata.resourceVersion])
-  assert.deepEqual(list.items.map((item: any) => item.metadata.name), ['a', 'b', 'c'])
+  assert.deepEqual(
+    list.items.map((item: any) => item.metadata.name),
+    ['a', 'b', 'c'],
+  )
   assert.deepEqual(await api.names('/api/v1/configmaps'), ['z', 'a', 'b', 'c'])
 })
 
@@ -63,7 +66,10 @@ test('a list comes in pages that neither repeat nor lose what stays', async () =
   await api.must('POST', CONFIG_MAPS, configMap('aa'))
   const second = await api.must('GET', CONFIG_MAPS, undefined, { query: { limit: '2', continue: first.metadata.continue } })
   const third = await api.must('GET', CONFIG_MAPS, undefined, { query: { limit: '2', continue: second.metadata.continue } })
-  assert.deepEqual([...first.items, ...second.items, ...third.items].map((item: any) => item.metadata.name), ['a', 'b', 'c', 'd', 'e'])
+  assert.deepEqual(
+    [...first.items, ...second.items, ...third.items].map((item: any) => item.metadata.name),
+    ['a', 'b', 'c', 'd', 'e'],
+  )
   assert.equal(third.metadata.continue, undefined)
   await api.refused(410, 'Expired', 'GET', CONFIG_MAPS, undefined, { query: { continue: 'nonsense' } })
 })
@@ -93,7 +99,10 @@ test('a watch goes on from where a list ended, without gap or repetition', async
   await api.must('DELETE', `${CONFIG_MAPS}/between`)
   assert.deepEqual(await watched.news(), ['ADDED between', 'ADDED after', 'MODIFIED before', 'DELETED between'])
   const versions = watched.events.map(({ object }: any) => BigInt(object.metadata.resourceVersion))
-  assert.deepEqual(versions, versions.toSorted((a, b) => (a < b ? -1 : 1)))
+  assert.deepEqual(
+    versions,
+    versions.toSorted((a, b) => (a < b ? -1 : 1)),
+  )
   assert.equal((watched.events.at(-1) as any).object.data.a, '1', 'DELETED carries the last state')
 })
 
@@ -104,7 +113,11 @@ test('a watch without a resourceVersion, or from 0, begins with what is there', 
     const watched = await api.watch(CONFIG_MAPS, query)
     assert.deepEqual(await watched.news(), ['ADDED a'])
   }
-  const listed = await api.watch(CONFIG_MAPS, { sendInitialEvents: 'true', allowWatchBookmarks: 'true', resourceVersionMatch: 'NotOlderThan' })
+  const listed = await api.watch(CONFIG_MAPS, {
+    sendInitialEvents: 'true',
+    allowWatchBookmarks: 'true',
+    resourceVersionMatch: 'NotOlderThan',
+  })
   assert.deepEqual(await listed.news(), ['ADDED a', 'BOOKMARK '])
   assert.deepEqual((listed.events[1] as any).object.metadata.annotations, { 'k8s.io/initial-events-end': 'true' })
 })
@@ -166,7 +179,10 @@ test('bookmarks come once a minute to who asked, and tell how far it is', async 
   await api.settle(125_000)
   assert.deepEqual(await notAsked.news(), [])
   assert.deepEqual(await asked.news(), ['BOOKMARK ', 'BOOKMARK '])
-  assert.deepEqual(asked.events[0], { type: 'BOOKMARK', object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: '', resourceVersion: metadata.resourceVersion } } })
+  assert.deepEqual(asked.events[0], {
+    type: 'BOOKMARK',
+    object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: '', resourceVersion: metadata.resourceVersion } },
+  })
 })
 
 test('a watch ends after timeoutSeconds, when its caller leaves, and when the server closes', async () => {
@@ -192,7 +208,12 @@ test('a watch ends after timeoutSeconds, when its caller leaves, and when the se
 test('a watch that nobody reads ends instead of filling the memory', async () => {
   const api = await TestApi.start()
   await api.must('POST', CONFIG_MAPS, configMap('a'))
-  const answer = await api.api.handle({ identity: IDENTITIES.admin, method: 'GET', path: CONFIG_MAPS, query: new URLSearchParams({ watch: 'true' }) })
+  const answer = await api.api.handle({
+    identity: IDENTITIES.admin,
+    method: 'GET',
+    path: CONFIG_MAPS,
+    query: new URLSearchParams({ watch: 'true' }),
+  })
   assert.ok('watch' in answer)
   for (let count = 0; count < 10_010; count += 1) await api.merge(`${CONFIG_MAPS}/a`, { data: { a: `${count + 2}` } })
   let seen = 0

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { IDENTITIES } from '../../src/local/api/identities.ts'
 import { jsonPatch } from '../../src/local/api/patch-json.ts'
 import { mergePatch } from '../../src/local/api/patch-merge.ts'
 import { strategicPatch } from '../../src/local/api/patch-strategic.ts'
@@ -15,7 +16,11 @@ test('merge patch: the examples of RFC 7396, appendix A', () => {
     [{ a: 'c' }, { a: ['b'] }, { a: ['b'] }],
     [{ a: { b: 'c' } }, { a: { b: 'd', c: null } }, { a: { b: 'd' } }],
     [{ a: [{ b: 'c' }] }, { a: [1] }, { a: [1] }],
-    [['a', 'b'], ['c', 'd'], ['c', 'd']],
+    [
+      ['a', 'b'],
+      ['c', 'd'],
+      ['c', 'd'],
+    ],
     [{ a: 'b' }, ['c'], ['c']],
     [{ a: 'foo' }, null, null],
     [{ a: 'foo' }, 'bar', 'bar'],
@@ -43,7 +48,14 @@ test('JSON patch: each operation of RFC 6902, with its escapes and list position
     [{ foo: { bar: 'baz' }, qux: {} }, [{ op: 'move', from: '/foo/bar', path: '/qux/thud' }], { foo: {}, qux: { thud: 'baz' } }],
     [{ foo: ['all', 'grass', 'cows', 'eat'] }, [{ op: 'move', from: '/foo/1', path: '/foo/3' }], { foo: ['all', 'cows', 'eat', 'grass'] }],
     [{ a: { b: 1 } }, [{ op: 'copy', from: '/a', path: '/c' }], { a: { b: 1 }, c: { b: 1 } }],
-    [{ '/': 9, '~1': 10 }, [{ op: 'test', path: '/~01', value: 10 }, { op: 'remove', path: '/~1' }], { '~1': 10 }],
+    [
+      { '/': 9, '~1': 10 },
+      [
+        { op: 'test', path: '/~01', value: 10 },
+        { op: 'remove', path: '/~1' },
+      ],
+      { '~1': 10 },
+    ],
     [{ a: 1 }, [{ op: 'replace', path: '', value: { b: 2 } }], { b: 2 }],
     [{ foo: null }, [{ op: 'test', path: '/foo', value: null }], { foo: null }],
     [{ '': 1 }, [{ op: 'remove', path: '/' }], {}],
@@ -81,7 +93,14 @@ test('JSON patch: what does not apply is refused whole', () => {
 test('JSON patch: copies cannot fill the memory', () => {
   const doubling = Array.from({ length: 60 }, (_, index) => ({ op: 'copy', from: '', path: `/copy${index}` }))
   assert.throws(() => jsonPatch({ text: 'x'.repeat(1000) }, doubling), { code: 413 })
-  assert.throws(() => jsonPatch({}, Array.from({ length: 10_001 }, () => ({ op: 'add', path: '/a', value: 1 }))), { code: 413 })
+  assert.throws(
+    () =>
+      jsonPatch(
+        {},
+        Array.from({ length: 10_001 }, () => ({ op: 'add', path: '/a', value: 1 })),
+      ),
+    { code: 413 },
+  )
 })
 
 test('no patch reaches a prototype', () => {
@@ -103,7 +122,15 @@ test('strategic patch: lists merge by their key, other lists are replaced', () =
     metadata: { finalizers: ['a/a'], ownerReferences: [{ uid: '1', name: 'x' }] },
     spec: {
       containers: [
-        { name: 'agent', image: 'a', command: ['x'], env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }] },
+        {
+          name: 'agent',
+          image: 'a',
+          command: ['x'],
+          env: [
+            { name: 'A', value: '1' },
+            { name: 'B', value: '2' },
+          ],
+        },
         { name: 'meter', image: 'm' },
       ],
       tolerations: [{ key: 'a' }],
@@ -112,32 +139,90 @@ test('strategic patch: lists merge by their key, other lists are replaced', () =
   }
   const patch = {
     metadata: { finalizers: ['b/b', 'a/a'], ownerReferences: [{ uid: '2', name: 'y' }] },
-    spec: { containers: [{ name: 'agent', command: ['y', 'z'], env: [{ name: 'B', value: '3' }, { name: 'C', value: '4' }] }], tolerations: [{ key: 'b' }] },
-    status: { conditions: [{ type: 'Ready', status: 'True' }, { type: 'Initialized', status: 'True' }] },
-  }
-  assert.deepEqual(strategicPatch(target, patch), {
-    metadata: { finalizers: ['a/a', 'b/b'], ownerReferences: [{ uid: '1', name: 'x' }, { uid: '2', name: 'y' }] },
     spec: {
       containers: [
-        { name: 'agent', image: 'a', command: ['y', 'z'], env: [{ name: 'A', value: '1' }, { name: 'B', value: '3' }, { name: 'C', value: '4' }] },
+        {
+          name: 'agent',
+          command: ['y', 'z'],
+          env: [
+            { name: 'B', value: '3' },
+            { name: 'C', value: '4' },
+          ],
+        },
+      ],
+      tolerations: [{ key: 'b' }],
+    },
+    status: {
+      conditions: [
+        { type: 'Ready', status: 'True' },
+        { type: 'Initialized', status: 'True' },
+      ],
+    },
+  }
+  assert.deepEqual(strategicPatch(target, patch), {
+    metadata: {
+      finalizers: ['a/a', 'b/b'],
+      ownerReferences: [
+        { uid: '1', name: 'x' },
+        { uid: '2', name: 'y' },
+      ],
+    },
+    spec: {
+      containers: [
+        {
+          name: 'agent',
+          image: 'a',
+          command: ['y', 'z'],
+          env: [
+            { name: 'A', value: '1' },
+            { name: 'B', value: '3' },
+            { name: 'C', value: '4' },
+          ],
+        },
         { name: 'meter', image: 'm' },
       ],
       tolerations: [{ key: 'b' }],
     },
-    status: { conditions: [{ type: 'Ready', status: 'True' }, { type: 'Initialized', status: 'True' }] },
+    status: {
+      conditions: [
+        { type: 'Ready', status: 'True' },
+        { type: 'Initialized', status: 'True' },
+      ],
+    },
   })
 })
 
 test('strategic patch: its directives delete, replace, order and retain', () => {
-  const list = { env: [{ name: 'A', value: '1' }, { name: 'B', value: '2' }, { name: 'C', value: '3' }] }
-  assert.deepEqual(strategicPatch(list, { env: [{ name: 'B', $patch: 'delete' }] }), { env: [{ name: 'A', value: '1' }, { name: 'C', value: '3' }] })
+  const list = {
+    env: [
+      { name: 'A', value: '1' },
+      { name: 'B', value: '2' },
+      { name: 'C', value: '3' },
+    ],
+  }
+  assert.deepEqual(strategicPatch(list, { env: [{ name: 'B', $patch: 'delete' }] }), {
+    env: [
+      { name: 'A', value: '1' },
+      { name: 'C', value: '3' },
+    ],
+  })
   assert.deepEqual(strategicPatch(list, { env: [{ $patch: 'replace' }, { name: 'D', value: '4' }] }), { env: [{ name: 'D', value: '4' }] })
-  const ordered = strategicPatch(list, { env: [{ name: 'D', value: '4' }], '$setElementOrder/env': [{ name: 'D' }, { name: 'C' }, { name: 'A' }] }) as any
-  assert.deepEqual(ordered.env.map(({ name }: any) => name), ['D', 'C', 'A', 'B'])
-  assert.deepEqual(strategicPatch({ finalizers: ['a', 'b', 'c'] }, { '$deleteFromPrimitiveList/finalizers': ['b'] }), { finalizers: ['a', 'c'] })
+  const ordered = strategicPatch(list, {
+    env: [{ name: 'D', value: '4' }],
+    '$setElementOrder/env': [{ name: 'D' }, { name: 'C' }, { name: 'A' }],
+  }) as any
+  assert.deepEqual(
+    ordered.env.map(({ name }: any) => name),
+    ['D', 'C', 'A', 'B'],
+  )
+  assert.deepEqual(strategicPatch({ finalizers: ['a', 'b', 'c'] }, { '$deleteFromPrimitiveList/finalizers': ['b'] }), {
+    finalizers: ['a', 'c'],
+  })
   assert.deepEqual(strategicPatch({ labels: { a: '1', b: '2' } }, { labels: { $patch: 'replace', c: '3' } }), { labels: { c: '3' } })
   assert.deepEqual(strategicPatch({ resources: { a: 1 }, other: 1 }, { resources: { $patch: 'delete' } }), { other: 1 })
-  assert.deepEqual(strategicPatch({ strategy: { type: 'A', a: {} } }, { strategy: { $retainKeys: ['type'], type: 'B' } }), { strategy: { type: 'B' } })
+  assert.deepEqual(strategicPatch({ strategy: { type: 'A', a: {} } }, { strategy: { $retainKeys: ['type'], type: 'B' } }), {
+    strategy: { type: 'B' },
+  })
   assert.deepEqual(strategicPatch({ labels: { a: '1' } }, { labels: { a: null, b: { c: null, d: 1 } } }), { labels: { b: { d: 1 } } })
 })
 
@@ -151,7 +236,9 @@ test('each kind takes the patch types that it takes in a cluster, and says which
   await api.must('PATCH', `${RUNTIMES}/hello`, [{ op: 'remove', path: '/metadata/labels/a' }], { contentType: JSON_PATCH })
   const strategic = await api.refused(415, 'UnsupportedMediaType', 'PATCH', `${RUNTIMES}/hello`, labels, { contentType: STRATEGIC })
   assert.match(strategic.message, /accepted media types include: application\/json-patch\+json, application\/merge-patch\+json$/)
-  const apply = await api.refused(415, 'UnsupportedMediaType', 'PATCH', `${PODS}/p`, labels, { contentType: 'application/apply-patch+yaml' })
+  const apply = await api.refused(415, 'UnsupportedMediaType', 'PATCH', `${PODS}/p`, labels, {
+    contentType: 'application/apply-patch+yaml',
+  })
   assert.match(apply.message, /use kubectl apply without --server-side/)
   await api.refused(415, 'UnsupportedMediaType', 'PATCH', `${PODS}/p`, labels)
 })
@@ -173,5 +260,18 @@ test('a patch that makes no object, or one nested without end, is refused', asyn
   const deep = 'the body is nested more than 200 levels deep'
   assert.equal((await api.refused(400, 'BadRequest', 'PATCH', `${CONFIG_MAPS}/a`, { data: nested }, { contentType: MERGE })).message, deep)
   assert.equal((await api.refused(400, 'BadRequest', 'POST', CONFIG_MAPS, { ...configMap('b'), data: nested })).message, deep)
+  for (let depth = 0; depth < 100_000; depth += 1) nested = [nested]
+  for (const method of ['PATCH', 'POST'] as const) {
+    const path = method === 'PATCH' ? `${CONFIG_MAPS}/a` : CONFIG_MAPS
+    const answer = await api.api.handle({
+      identity: IDENTITIES.admin,
+      method,
+      path,
+      query: new URLSearchParams(),
+      contentType: MERGE,
+      body: { data: nested },
+    })
+    assert.equal(answer.status, 400)
+  }
   assert.deepEqual(await api.must('GET', `${CONFIG_MAPS}/a`), made)
 })

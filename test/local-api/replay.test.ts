@@ -5,7 +5,13 @@ import { CONFIG_MAPS, MERGE, TestApi, configMap, ownedBy } from './api-kit.ts'
 
 const name = fc.constantFrom('a', 'b', 'c', 'd')
 const step = fc.oneof(
-  fc.record({ do: fc.constant('create' as const), name, shown: fc.boolean(), held: fc.boolean(), owner: fc.option(name, { nil: undefined }) }),
+  fc.record({
+    do: fc.constant('create' as const),
+    name,
+    shown: fc.boolean(),
+    held: fc.boolean(),
+    owner: fc.option(name, { nil: undefined }),
+  }),
   fc.record({ do: fc.constant('change' as const), name, shown: fc.boolean(), value: fc.nat({ max: 3 }) }),
   fc.record({ do: fc.constant('release' as const), name }),
   fc.record({ do: fc.constant('delete' as const), name }),
@@ -19,9 +25,22 @@ async function take(api: TestApi, action: Step): Promise<void> {
   if (action.do === 'create') {
     const owner = action.owner === undefined ? undefined : await api.send('GET', `${CONFIG_MAPS}/${action.owner}`)
     const owned = owner?.status === 200 ? ownedBy({ apiVersion: 'v1', kind: 'ConfigMap', ...owner.body }) : {}
-    await api.send('POST', CONFIG_MAPS, configMap(action.name, { labels: { shown: String(action.shown) }, ...(action.held ? { finalizers: ['carrel.dev/held'] } : {}), ...owned }))
+    await api.send(
+      'POST',
+      CONFIG_MAPS,
+      configMap(action.name, {
+        labels: { shown: String(action.shown) },
+        ...(action.held ? { finalizers: ['carrel.dev/held'] } : {}),
+        ...owned,
+      }),
+    )
   } else if (action.do === 'change') {
-    await api.send('PATCH', path, { metadata: { labels: { shown: String(action.shown) } }, data: { a: String(action.value) } }, { contentType: MERGE })
+    await api.send(
+      'PATCH',
+      path,
+      { metadata: { labels: { shown: String(action.shown) } }, data: { a: String(action.value) } },
+      { contentType: MERGE },
+    )
   } else if (action.do === 'release') await api.send('PATCH', path, { metadata: { finalizers: null } }, { contentType: MERGE })
   else await api.send('DELETE', path)
 }

@@ -8,7 +8,14 @@ const RV = (object: any): bigint => BigInt(object.metadata.resourceVersion)
 test('a created object has what the server gives it, and nothing of the caller instead', async () => {
   const api = await TestApi.start()
   const sent: any = runtime('hello')
-  sent.metadata = { ...sent.metadata, uid: 'mine', creationTimestamp: '1999-01-01T00:00:00Z', generation: 7, deletionTimestamp: '1999-01-01T00:00:00Z', namespace: 'default' }
+  sent.metadata = {
+    ...sent.metadata,
+    uid: 'mine',
+    creationTimestamp: '1999-01-01T00:00:00Z',
+    generation: 7,
+    deletionTimestamp: '1999-01-01T00:00:00Z',
+    namespace: 'default',
+  }
   sent.status = { agentRuntimeId: 'claimed' }
   const made = await api.must('POST', RUNTIMES, sent)
   assert.match(made.metadata.uid, /^[0-9a-f-]{36}$/)
@@ -51,8 +58,22 @@ test('a PUT with a stale resourceVersion is a conflict, in the words that client
     'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again',
   )
   assert.equal((await api.must('GET', `${CONFIG_MAPS}/a`)).data.a, '2')
-  await api.refused(409, 'Conflict', 'PATCH', `${CONFIG_MAPS}/a`, { metadata: { resourceVersion: first.metadata.resourceVersion }, data: { a: '3' } }, { contentType: MERGE })
-  await api.refused(409, 'Conflict', 'PATCH', `${CONFIG_MAPS}/a`, { metadata: { uid: 'another' }, data: { a: '3' } }, { contentType: MERGE })
+  await api.refused(
+    409,
+    'Conflict',
+    'PATCH',
+    `${CONFIG_MAPS}/a`,
+    { metadata: { resourceVersion: first.metadata.resourceVersion }, data: { a: '3' } },
+    { contentType: MERGE },
+  )
+  await api.refused(
+    409,
+    'Conflict',
+    'PATCH',
+    `${CONFIG_MAPS}/a`,
+    { metadata: { uid: 'another' }, data: { a: '3' } },
+    { contentType: MERGE },
+  )
   await api.refused(409, 'Conflict', 'PUT', `${CONFIG_MAPS}/a`, configMap('a', { uid: 'another' }))
 })
 
@@ -60,7 +81,10 @@ test("Carrel's kinds and leases must name the resourceVersion that a PUT replace
   const api = await TestApi.start()
   await api.must('POST', RUNTIMES, runtime('hello'))
   const refusal = await api.refused(422, 'Invalid', 'PUT', `${RUNTIMES}/hello`, runtime('hello'))
-  assert.equal(refusal.message, 'agentruntimes.carrel.dev "hello" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update')
+  assert.equal(
+    refusal.message,
+    'agentruntimes.carrel.dev "hello" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+  )
   await api.must('POST', CONFIG_MAPS, configMap('a'))
   await api.must('PUT', `${CONFIG_MAPS}/a`, configMap('a', {}, { b: '1' }))
 })
@@ -100,7 +124,9 @@ test('a main write leaves the status, a status write leaves all else', async () 
 test('what only the server writes cannot be written', async () => {
   const api = await TestApi.start()
   const made = await api.must('POST', CONFIG_MAPS, configMap('a'))
-  const stolen = { metadata: { creationTimestamp: '1999-01-01T00:00:00Z', deletionTimestamp: '1999-01-01T00:00:00Z', selfLink: '/x', managedFields: [] } }
+  const stolen = {
+    metadata: { creationTimestamp: '1999-01-01T00:00:00Z', deletionTimestamp: '1999-01-01T00:00:00Z', selfLink: '/x', managedFields: [] },
+  }
   assert.deepEqual(await api.merge(`${CONFIG_MAPS}/a`, stolen), made)
   await api.refused(400, 'BadRequest', 'PUT', `${CONFIG_MAPS}/a`, configMap('b'))
   await api.refused(400, 'BadRequest', 'PUT', `${CONFIG_MAPS}/a`, configMap('a', { namespace: 'other' }))
@@ -141,7 +167,10 @@ test('an unknown field of our kinds is refused, pruned with a warning, or pruned
   const api = await TestApi.start()
   const sent = runtime('hello', { authorizer: { customJWT: {} } })
   const strict = await api.refused(400, 'BadRequest', 'POST', RUNTIMES, sent, { query: { fieldValidation: 'Strict' } })
-  assert.match(strict.message, /^AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec\.authorizer"/)
+  assert.match(
+    strict.message,
+    /^AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec\.authorizer"/,
+  )
   const warned = await api.send('POST', RUNTIMES, sent)
   assert.equal(warned.status, 201)
   assert.equal(warned.headers['warning'], '299 - "unknown field \\"spec.authorizer\\""')
@@ -174,7 +203,10 @@ test('metadata is held to the rules of names, labels, annotations, owners and fi
     [{ name: 'a', annotations: { 'a b': 'x' } }, /metadata\.annotations: Invalid value: "a b": name part must consist/],
     [{ name: 'a', annotations: { k: 'x'.repeat(262_144) } }, /metadata\.annotations: Too long: may not be more than 262144 bytes/],
     [{ name: 'a', finalizers: ['no good'] }, /metadata\.finalizers: Invalid value: "no good"/],
-    [{ name: 'a', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p' }] }, /metadata\.ownerReferences\[0\]\.uid: Required value: must not be empty/],
+    [
+      { name: 'a', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'p' }] },
+      /metadata\.ownerReferences\[0\]\.uid: Required value: must not be empty/,
+    ],
   ]
   for (const [metadata, expected] of cases) {
     const refusal = await api.refused(422, 'Invalid', 'POST', CONFIG_MAPS, configMap('', metadata))
@@ -184,12 +216,24 @@ test('metadata is held to the rules of names, labels, annotations, owners and fi
   const two = await api.refused(422, 'Invalid', 'POST', CONFIG_MAPS, configMap('a', { ownerReferences: [owner('p'), owner('q')] }))
   assert.match(two.message, /Only one reference can have Controller set to true/)
   await api.refused(422, 'Invalid', 'POST', NAMESPACES, { metadata: { name: 'a.b' } })
-  await api.must('POST', CONFIG_MAPS, configMap('a', { annotations: { 'Example.COM/Some_Key': 'x' }, labels: { 'carrel.dev/x': '' }, finalizers: ['carrel.dev/x'] }))
+  await api.must(
+    'POST',
+    CONFIG_MAPS,
+    configMap('a', { annotations: { 'Example.COM/Some_Key': 'x' }, labels: { 'carrel.dev/x': '' }, finalizers: ['carrel.dev/x'] }),
+  )
 })
 
 test('a null is an absent field', async () => {
   const api = await TestApi.start()
-  await api.must('POST', PODS, pod('p', { labels: null, finalizers: null, ownerReferences: null, annotations: { gone: null } }, { nodeName: null, activeDeadlineSeconds: null }))
+  await api.must(
+    'POST',
+    PODS,
+    pod(
+      'p',
+      { labels: null, finalizers: null, ownerReferences: null, annotations: { gone: null } },
+      { nodeName: null, activeDeadlineSeconds: null },
+    ),
+  )
   const made = await api.must('GET', `${PODS}/p`)
   assert.deepEqual(JSON.stringify(made).match(/null/g), null)
   await api.must('POST', CONFIG_MAPS, configMap('a'))
@@ -232,7 +276,10 @@ test('a namespace must exist, and one that ends takes nothing new', async () => 
   assert.equal((await api.refused(404, 'NotFound', 'POST', elsewhere, configMap('a'))).message, 'namespaces "team" not found')
   assert.deepEqual(await api.names(elsewhere), [])
   const made = await api.must('POST', NAMESPACES, { metadata: { name: 'team' } })
-  assert.deepEqual([made.status, made.spec, made.metadata.labels], [{ phase: 'Active' }, { finalizers: ['kubernetes'] }, { 'kubernetes.io/metadata.name': 'team' }])
+  assert.deepEqual(
+    [made.status, made.spec, made.metadata.labels],
+    [{ phase: 'Active' }, { finalizers: ['kubernetes'] }, { 'kubernetes.io/metadata.name': 'team' }],
+  )
   await api.must('POST', elsewhere, configMap('a', { finalizers: ['carrel.dev/x'] }))
   assert.equal((await api.must('DELETE', `${NAMESPACES}/team`)).status.phase, 'Terminating')
   const late = await api.refused(403, 'Forbidden', 'POST', elsewhere, configMap('b'))

@@ -14,7 +14,13 @@ export function forbidAmbient(): () => void {
     }
     static override now = forbidden('Date.now')
   }
-  Object.assign(globalThis, { Date: PureDate, setTimeout: forbidden('setTimeout'), setInterval: forbidden('setInterval'), setImmediate: forbidden('setImmediate'), fetch: forbidden('fetch') })
+  Object.assign(globalThis, {
+    Date: PureDate,
+    setTimeout: forbidden('setTimeout'),
+    setInterval: forbidden('setInterval'),
+    setImmediate: forbidden('setImmediate'),
+    fetch: forbidden('fetch'),
+  })
   Math.random = forbidden('Math.random')
   AbortSignal.timeout = forbidden('AbortSignal.timeout')
   return () => {

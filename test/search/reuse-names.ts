@@ -54,7 +54,8 @@ async function endures(world: VirtualInstallation, open: Open, where: string): P
   if (session === undefined || session.metadata.deletionTimestamp || isStopped(session, session.spec.incarnation)) return // a stale view: it is being ended
   if (session.status?.podUID !== open.pod.uid || session.status.phase === 'Terminating') return
   await world.advance(WATCHED_MS)
-  if (ended !== undefined || !world.host.isAlive(open.pod.uid)) throw new Error(`${where}: the session lost its pod (${ended ?? 'the process is gone'})`)
+  if (ended !== undefined || !world.host.isAlive(open.pod.uid))
+    throw new Error(`${where}: the session lost its pod (${ended ?? 'the process is gone'})`)
 }
 
 async function deleteRecord(world: VirtualInstallation): Promise<void> {

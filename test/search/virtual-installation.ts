@@ -79,7 +79,12 @@ export class VirtualInstallation {
   async start(): Promise<void> {
     await this.api.start()
     this.startOperator()
-    const gatewayEnv: GatewayEnv = { ...this.base('gateway'), kubernetes: this.transport('gateway', 'gateway'), activity: this.activity, dial: this.host.dial }
+    const gatewayEnv: GatewayEnv = {
+      ...this.base('gateway'),
+      kubernetes: this.transport('gateway', 'gateway'),
+      activity: this.activity,
+      dial: this.host.dial,
+    }
     const { env } = mortal(gatewayEnv, (call) => this.#record('gateway', call))
     this.tables = new Tables(env, { namespace: 'carrel-system', accessKeyType: 'carrel.dev/access-key' }, this.#end.signal)
     this.desk = new SessionDesk(env, this.tables)
@@ -95,7 +100,12 @@ export class VirtualInstallation {
   startOperator(onCall: (call: PortCall) => void = () => {}): void {
     this.#starts += 1
     const purpose = `operator-${this.#starts}`
-    const env: OperatorEnv = { ...this.base(purpose), kubernetes: this.transport('operator', purpose), activity: this.activity, probe: this.host.probe }
+    const env: OperatorEnv = {
+      ...this.base(purpose),
+      kubernetes: this.transport('operator', purpose),
+      activity: this.activity,
+      probe: this.host.probe,
+    }
     this.operator = mortal(env, (call) => {
       this.#record('operator', call)
       onCall(call)
@@ -167,7 +177,9 @@ export class VirtualInstallation {
   #record(process: string, { port, arguments: given }: PortCall): void {
     if (port.startsWith('log.') || port === 'clock.now' || port === 'clock.monotonic') return
     this.#traced += 1
-    const shown = JSON.stringify(given, (_, value: unknown) => (typeof value === 'function' || value instanceof AbortSignal ? undefined : value))
+    const shown = JSON.stringify(given, (_, value: unknown) =>
+      typeof value === 'function' || value instanceof AbortSignal ? undefined : value,
+    )
     this.#trace.update(`${this.clock.monotonic()} ${process} ${port} ${shown}\n`)
   }
 }

@@ -33,7 +33,13 @@ test('moving a character across a field border makes another session: the hashed
 })
 
 test('owners are compared byte-exact: neither case nor Unicode form is folded', () => {
-  const base: SessionIdentity = { runtimeName: 'r', runtimeUID: 'u', endpoint: 'DEFAULT', owner: { kind: 'k', issuer: 'i', subject: '' }, sessionId: 's'.repeat(33) }
+  const base: SessionIdentity = {
+    runtimeName: 'r',
+    runtimeUID: 'u',
+    endpoint: 'DEFAULT',
+    owner: { kind: 'k', issuer: 'i', subject: '' },
+    sessionId: 's'.repeat(33),
+  }
   const names = ['é', 'e\u0301', 'É', 'e', 'E'].map((subject) => sessionName({ ...base, owner: { ...base.owner, subject } }))
   assert.equal(new Set(names).size, names.length)
 })

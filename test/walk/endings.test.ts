@@ -75,10 +75,13 @@ test('the lifetime ends a session with a stream open on it, not before startedAt
     () => 'ended cleanly',
     () => 'broke off',
   )
-  const { status } = await eventually(async () => {
-    const session = await installation.session(sessionId)
-    return session?.status?.startedAt ? session : undefined
-  }, { withinMs: 10_000, because: 'it has started' })
+  const { status } = await eventually(
+    async () => {
+      const session = await installation.session(sessionId)
+      return session?.status?.startedAt ? session : undefined
+    },
+    { withinMs: 10_000, because: 'it has started' },
+  )
   const end = await ending(installation, sessionId, 10_000)
   const afterMs = performance.timeOrigin + end.atMs - Date.parse(status!.startedAt!)
   assert.equal(end.reason, 'MaxLifetime')
@@ -92,7 +95,10 @@ test('an agent whose ping turns 500 is ended as Unhealthy after three misses, an
   const arn = await installation.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
   const first = await installation.gateway.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })
-  await eventually(async () => (await installation.session(sessionId))?.status?.phase === 'Running', { withinMs: 10_000, because: 'a first good ping is seen' })
+  await eventually(async () => (await installation.session(sessionId))?.status?.phase === 'Running', {
+    withinMs: 10_000,
+    because: 'a first good ping is seen',
+  })
   await installation.gateway.ask(arn, sessionId, { do: 'ping', code: 500 })
   assert.equal((await ending(installation, sessionId, 12_000)).reason, 'Unhealthy')
   assert.match((await installation.session(sessionId))!.status!.endMessage!, /3 pings in a row failed.*500/)

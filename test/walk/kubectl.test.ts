@@ -44,12 +44,21 @@ test('kubectl: apply twice, get, describe, logs, delete with sessions live; all 
 
   const sessionId = newSessionId()
   const first = await installation.gateway.ask<{ pid: number }>(arn, sessionId, { do: 'boot' })
-  await eventually(async () => /Running/.test((await kubectl('get', 'ags')).stdout), { withinMs: 10_000, because: 'kubectl shows the session as Running' })
+  await eventually(async () => /Running/.test((await kubectl('get', 'ags')).stdout), {
+    withinMs: 10_000,
+    because: 'kubectl shows the session as Running',
+  })
   const table = (await kubectl('get', 'art,ags,pods')).stdout
   assert.match(table, /NAME +READY +VERSION +REASON +AGE\nagentruntime.carrel.dev\/probe +True +1 +Ready/)
-  assert.match(table, /NAME +RUNTIME +PHASE +INCARNATION +AGE +EXPIRES +REASON\nagentsession.carrel.dev\/probe-\w+ +probe +Running +1 +\d+s +20\d\d-/)
+  assert.match(
+    table,
+    /NAME +RUNTIME +PHASE +INCARNATION +AGE +EXPIRES +REASON\nagentsession.carrel.dev\/probe-\w+ +probe +Running +1 +\d+s +20\d\d-/,
+  )
   assert.match(table, /pod\/probe-\w+-1 +1\/1 +Running/)
-  assert.match((await kubectl('describe', 'ags')).stdout, /Session Id: +test-session-[\s\S]*Conditions:[\s\S]*Type: +Ready[\s\S]*Events:[\s\S]*Running/)
+  assert.match(
+    (await kubectl('describe', 'ags')).stdout,
+    /Session Id: +test-session-[\s\S]*Conditions:[\s\S]*Type: +Ready[\s\S]*Events:[\s\S]*Running/,
+  )
   assert.match((await kubectl('logs', '-l', 'carrel.dev/runtime=probe')).stdout, /probe [-0-9a-f]+ listens/)
 
   const deletedAt = performance.now()
@@ -67,7 +76,9 @@ test('kubectl get -w shows a session come and go', async (t) => {
   const kubectlPath = process.env['CARREL_TEST_KUBECTL']!
   if (!f) return
   const arn = await f.installation.apply(runtimeManifest('probe'))
-  const watch = spawn(kubectlPath, ['get', 'ags', '-w', '--output-watch-events'], { env: { ...process.env, KUBECONFIG: join(f.installation.home, 'kubeconfig') } })
+  const watch = spawn(kubectlPath, ['get', 'ags', '-w', '--output-watch-events'], {
+    env: { ...process.env, KUBECONFIG: join(f.installation.home, 'kubeconfig') },
+  })
   let seen = ''
   watch.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString('utf8')))
   t.after(() => watch.kill())
@@ -75,7 +86,10 @@ test('kubectl get -w shows a session come and go', async (t) => {
   await f.installation.gateway.ask(arn, sessionId, { do: 'boot' })
   await eventually(() => seen.includes('Running'), { withinMs: 10_000, because: 'the watch shows it Running' })
   await f.installation.gateway.stop(arn, sessionId)
-  await eventually(() => /ADDED[\s\S]*MODIFIED[\s\S]*Running[\s\S]*Terminated +1 .*Stopped/.test(seen), { withinMs: 15_000, because: 'the whole story is told' })
+  await eventually(() => /ADDED[\s\S]*MODIFIED[\s\S]*Running[\s\S]*Terminated +1 .*Stopped/.test(seen), {
+    withinMs: 15_000,
+    because: 'the whole story is told',
+  })
 })
 
 test('a new version: a live session keeps its own, the next one takes the new', async (t) => {
@@ -88,7 +102,10 @@ test('a new version: a live session keeps its own, the next one takes the new', 
     (await installation.gateway.ask<{ environment: Record<string, string> }>(arn, id, { do: 'boot' })).environment['COLOUR']
   assert.equal(await colourOf(old), 'red')
   await kubectl('apply', '-f', f.file(runtimeManifest('probe', { environment: { COLOUR: 'blue' } })))
-  await eventually(async () => (await kubectl('get', 'art', 'probe', '-o', 'jsonpath={.status.latestVersion}')).stdout === '2', { withinMs: 10_000, because: 'version 2 is minted' })
+  await eventually(async () => (await kubectl('get', 'art', 'probe', '-o', 'jsonpath={.status.latestVersion}')).stdout === '2', {
+    withinMs: 10_000,
+    because: 'version 2 is minted',
+  })
   assert.equal(await colourOf(old), 'red')
   assert.equal(await colourOf(fresh), 'blue')
   await installation.gateway.stop(arn, old)
@@ -134,6 +151,11 @@ test('a status in a manifest is ignored, and its subresource is for the operator
   await f.kubectl('wait', '--for=condition=Ready', 'art/probe', '--timeout=15s')
   assert.match((await f.kubectl('get', 'art', 'probe', '-o', 'jsonpath={.status.agentRuntimeId}')).stdout, /^probe-/)
   const path = '/apis/carrel.dev/v1alpha1/namespaces/default/agentruntimes/probe/status'
-  const answer = await f.installation.api.call<{ reason: string }>('PATCH', path, { status: { agentRuntimeId: 'other' } }, 'application/merge-patch+json')
+  const answer = await f.installation.api.call<{ reason: string }>(
+    'PATCH',
+    path,
+    { status: { agentRuntimeId: 'other' } },
+    'application/merge-patch+json',
+  )
   assert.deepEqual([answer.status, answer.body.reason], [403, 'Forbidden'])
 })

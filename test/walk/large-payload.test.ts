@@ -18,6 +18,8 @@ import { errorOf, thrownBySdk } from '../kit/wire-error.ts'
 const LONGEST_BYTES = 100_000_000
 const PIECE = Buffer.alloc(1_000_000, 'carrel')
 const MOST_MORE_BYTES = 64 * 1024 * 1024
+/** The payload's limit, what a lingering close still takes, and what lies in the kernel's buffers. */
+const MOST_READ_BYTES = 500_000_000
 const TOO_LARGE = [400, 'ValidationException', ['payload']] as const
 
 /** Counts what it gets, and holds nothing of it. Reads on only when the file is there. */
@@ -113,11 +115,11 @@ test('a payload of 2 GB is answered before it is sent, and not read to its end',
   const installation = await Installation.start(t)
   const arn = await installation.apply(counter(t).manifest)
   const bytes = 2_000_000_000
-  const ways: [framing: Record<string, string>, pieces: Iterable<Buffer>, mostBytes: number][] = [
-    [{ 'content-length': String(bytes) }, plain(bytes), 20_000_000],
-    [{ 'transfer-encoding': 'chunked' }, chunked(bytes), 1.5 * LONGEST_BYTES],
+  const ways: [framing: Record<string, string>, pieces: Iterable<Buffer>][] = [
+    [{ 'content-length': String(bytes) }, plain(bytes)],
+    [{ 'transfer-encoding': 'chunked' }, chunked(bytes)],
   ]
-  for (const [framing, pieces, mostBytes] of ways) {
+  for (const [framing, pieces] of ways) {
     const socket = installation.gateway.open()
     let isAnswered = false
     socket.once('data', () => (isAnswered = true))
@@ -131,7 +133,7 @@ test('a payload of 2 GB is answered before it is sent, and not read to its end',
     socket.end()
     const error = errorOf(parseAnswer(await answer))
     assert.deepEqual([error.status, error.type, error.fields], TOO_LARGE)
-    assert.ok(sent < mostBytes, `${sent} bytes were read`)
+    assert.ok(sent < MOST_READ_BYTES, `${sent} bytes were read`)
   }
 })
 
@@ -146,7 +148,7 @@ test('a sender that never stops is cut off', async (t) => {
     if (!(await write(socket, piece))) break
     sent += piece.length
   }
-  assert.ok(sent < 500_000_000, `${sent} bytes were read`)
+  assert.ok(sent < MOST_READ_BYTES, `${sent} bytes were read`)
   await answer.catch(() => {})
 })
 

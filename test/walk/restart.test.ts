@@ -48,8 +48,14 @@ test('state survives a restart: sessions that were live end as PodLost, and thei
 
   const after = await before.restart()
   t.after(() => after.stop())
-  await eventually(async () => (await after.session(sessionId))?.status?.endReason === 'PodLost', { withinMs: 10_000, because: 'the session is PodLost' })
-  const stale = await after.api.call<{ type: string; object: { code: number } }>('GET', `/api/v1/namespaces?watch=true&resourceVersion=${body.metadata.resourceVersion}`)
+  await eventually(async () => (await after.session(sessionId))?.status?.endReason === 'PodLost', {
+    withinMs: 10_000,
+    because: 'the session is PodLost',
+  })
+  const stale = await after.api.call<{ type: string; object: { code: number } }>(
+    'GET',
+    `/api/v1/namespaces?watch=true&resourceVersion=${body.metadata.resourceVersion}`,
+  )
   assert.deepEqual([stale.body.type, stale.body.object.code], ['ERROR', 410], 'an older watch is told to list anew')
   const second = await after.gateway.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })
   assert.notEqual(second.boot, first.boot)
@@ -70,7 +76,10 @@ test('after kill -9 the next start finds and ends the agents that were left over
 
   const next = await killed.restart()
   t.after(() => next.stop())
-  await eventually(() => !next.agents().some((pid) => leftOver.includes(pid)), { withinMs: 5_000, because: 'every left-over agent is ended' })
+  await eventually(() => !next.agents().some((pid) => leftOver.includes(pid)), {
+    withinMs: 5_000,
+    because: 'every left-over agent is ended',
+  })
   await next.gateway.ask(arn, sessionId, { do: 'boot' })
 })
 
@@ -78,7 +87,9 @@ test('two installations run side by side; a third on the same folder or on a bus
   const [one, two] = await Promise.all([Installation.start(t), Installation.start(t)])
   const arns = await Promise.all([one, two].map((installation) => installation.apply(runtimeManifest('probe'))))
   const sessionId = newSessionId()
-  const boots = await Promise.all([one, two].map((installation, index) => installation.gateway.ask<{ boot: string }>(arns[index]!, sessionId, { do: 'boot' })))
+  const boots = await Promise.all(
+    [one, two].map((installation, index) => installation.gateway.ask<{ boot: string }>(arns[index]!, sessionId, { do: 'boot' })),
+  )
   assert.notEqual(boots[0]!.boot, boots[1]!.boot)
 
   const start = (...parameters: string[]): { status: number | null; stderr: string } =>
@@ -100,7 +111,10 @@ test('two installations run side by side; a third on the same folder or on a bus
   const unknown = start('--no-such-flag')
   assert.equal(unknown.status, 2)
   assert.match(unknown.stderr, /no-such-flag/)
-  assert.match(spawnSync(process.execPath, [join(ROOT, 'bin', 'start.js'), '--help'], { encoding: 'utf8' }).stdout, /--api-port.*CARREL_API_PORT/s)
+  assert.match(
+    spawnSync(process.execPath, [join(ROOT, 'bin', 'start.js'), '--help'], { encoding: 'utf8' }).stdout,
+    /--api-port.*CARREL_API_PORT/s,
+  )
 })
 
 test('afterwards nothing is left: objects, processes and files are those of before', async (t) => {
@@ -114,9 +128,15 @@ test('afterwards nothing is left: objects, processes and files are those of befo
     await installation.gateway.stop(arn, sessionId)
   }
   await installation.gateway.ask(arn, newSessionId(), { do: 'boot' })
-  await eventually(async () => (await installation.sessions()).length === 1, { withinMs: 15_000, because: 'ended sessions are removed after their TTL' })
+  await eventually(async () => (await installation.sessions()).length === 1, {
+    withinMs: 15_000,
+    because: 'ended sessions are removed after their TTL',
+  })
   await installation.api.call('DELETE', '/apis/carrel.dev/v1alpha1/namespaces/default/agentruntimes/probe')
-  await eventually(async () => JSON.stringify(await installation.remains()) === JSON.stringify(before), { withinMs: 10_000, because: 'all is as before' }).catch(async (error: unknown) => {
+  await eventually(async () => JSON.stringify(await installation.remains()) === JSON.stringify(before), {
+    withinMs: 10_000,
+    because: 'all is as before',
+  }).catch(async (error: unknown) => {
     assert.deepEqual(await installation.remains(), before)
     throw error
   })

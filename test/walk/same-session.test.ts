@@ -37,7 +37,15 @@ test('with boto3, in a shell full of another AWS set-up: one id is one process w
       [other, { do: 'read' }],
     ]),
   )
-  const [boot, , , recalled, otherBoot, otherRecalled, otherNotes] = answers as unknown as [Boot, unknown, unknown, { boot: string; memory: unknown }, Boot, { memory: unknown }, { notes: unknown[] }]
+  const [boot, , , recalled, otherBoot, otherRecalled, otherNotes] = answers as unknown as [
+    Boot,
+    unknown,
+    unknown,
+    { boot: string; memory: unknown },
+    Boot,
+    { memory: unknown },
+    { notes: unknown[] },
+  ]
   assert.deepEqual(recalled, { boot: boot.boot, memory: 42 })
   assert.notEqual(otherBoot.boot, boot.boot)
   assert.equal(otherRecalled.memory, null)
@@ -46,17 +54,22 @@ test('with boto3, in a shell full of another AWS set-up: one id is one process w
 })
 
 test('with the JavaScript SDK: the agent sees a scrubbed environment, and a stop leaves no file of the session', async (t) => {
-  const installation = await Installation.start(t, { environment: { SOME_SHELL_SECRET: 'hush', AWS_SECRET_ACCESS_KEY: 'hush', AWS_PROFILE: 'mine' } })
+  const installation = await Installation.start(t, {
+    environment: { SOME_SHELL_SECRET: 'hush', AWS_SECRET_ACCESS_KEY: 'hush', AWS_PROFILE: 'mine' },
+  })
   const arn = await installation.apply(runtimeManifest('probe', { environment: { GREETING: 'hi' } }))
   const client = installation.client()
   const runtimeSessionId = newSessionId()
-  const response = await client.send(new InvokeAgentRuntimeCommand({ agentRuntimeArn: arn, runtimeSessionId, payload: Buffer.from('{"do":"boot"}') }))
+  const response = await client.send(
+    new InvokeAgentRuntimeCommand({ agentRuntimeArn: arn, runtimeSessionId, payload: Buffer.from('{"do":"boot"}') }),
+  )
   assert.equal(response.runtimeSessionId, runtimeSessionId)
   const boot = JSON.parse(await response.response!.transformToString()) as Boot
   assert.equal(boot.environment['GREETING'], 'hi')
   assert.equal(boot.environment['DOCKER_CONTAINER'], '1')
   assert.equal(boot.environment['AWS_REGION'], 'us-east-1')
-  for (const [name, value] of Object.entries(boot.environment)) assert.ok(!value.includes('hush') && name !== 'AWS_PROFILE', `${name} leaked`)
+  for (const [name, value] of Object.entries(boot.environment))
+    assert.ok(!value.includes('hush') && name !== 'AWS_PROFILE', `${name} leaked`)
 
   assert.ok(existsSync(boot.cwd))
   await client.send(new StopRuntimeSessionCommand({ agentRuntimeArn: arn, runtimeSessionId }))

@@ -35,7 +35,10 @@ test('a stop ends every descendant within 5 s, though a stream is open and a chi
   assert.notEqual(second.boot, first.boot)
   assert.equal(second.memory, null, 'its memory is empty')
   assert.equal((await installation.session(sessionId))?.spec.incarnation, 2)
-  await eventually(() => !isAlive(first.pid) && !isAlive(stubborn.pid), { withinMs: 5_000 - (performance.now() - stoppedAt), because: 'every descendant is gone' })
+  await eventually(() => !isAlive(first.pid) && !isAlive(stubborn.pid), {
+    withinMs: 5_000 - (performance.now() - stoppedAt),
+    because: 'every descendant is gone',
+  })
   assert.equal(await stream, 'broke off', 'a stopped stream has no clean end')
 })
 
@@ -63,15 +66,26 @@ test('a caller that goes away does not end the work: the answer is drained, and 
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 2 }))
   const sessionId = newSessionId()
   const first = await gateway.ask<Boot>(arn, sessionId, { do: 'boot' })
-  const order = { path: invocationPath(arn), headers: { [SESSION_HEADER]: sessionId, 'content-type': 'application/json' }, body: '{"do":"sleep","ms":5000}' }
+  const order = {
+    path: invocationPath(arn),
+    headers: { [SESSION_HEADER]: sessionId, 'content-type': 'application/json' },
+    body: '{"do":"sleep","ms":5000}',
+  }
   const headers = await gateway.sign(order)
   const socket = gateway.open()
-  socket.write(`POST ${order.path} HTTP/1.1\r\n${Object.entries({ ...headers, 'content-length': String(order.body.length) }).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${order.body}`)
+  socket.write(
+    `POST ${order.path} HTTP/1.1\r\n${Object.entries({ ...headers, 'content-length': String(order.body.length) })
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}\r\n${order.body}`,
+  )
   await new Promise((resolve) => setTimeout(resolve, 300))
   socket.destroy()
   await new Promise((resolve) => setTimeout(resolve, 4_000))
   assert.ok(isAlive(first.pid), 'two idle windows later the call still holds it open')
-  await eventually(async () => (await installation.session(sessionId))?.status?.endReason === 'IdleTimeout', { withinMs: 6_000, because: 'and it idles out after the work' })
+  await eventually(async () => (await installation.session(sessionId))?.status?.endReason === 'IdleTimeout', {
+    withinMs: 6_000,
+    because: 'and it idles out after the work',
+  })
 })
 
 /** A zombie that init has not reaped yet is dead. */

@@ -35,7 +35,9 @@ test('with the JavaScript SDK: one answer of 8 MB arrives byte for byte', async 
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   const payload = Buffer.from(JSON.stringify({ do: 'big', bytes: EIGHT_MB }))
-  const response = await installation.client().send(new InvokeAgentRuntimeCommand({ agentRuntimeArn: arn, runtimeSessionId: newSessionId(), payload }))
+  const response = await installation
+    .client()
+    .send(new InvokeAgentRuntimeCommand({ agentRuntimeArn: arn, runtimeSessionId: newSessionId(), payload }))
   const bytes = Buffer.from(await response.response!.transformToByteArray())
   assert.equal(sha256(bytes), sha256(Buffer.alloc(EIGHT_MB, 'carrel')))
 })
@@ -46,6 +48,13 @@ test('with boto3 and chunk_size=1: the same 20 chunks, and the same 8 MB', async
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   const script = join(import.meta.dirname, 'boto', 'stream.py')
-  const answer = await installation.python<{ chunks: number; early: number; sha256: string }>(python, script, arn, newSessionId(), String(CHUNKS), String(EIGHT_MB))
+  const answer = await installation.python<{ chunks: number; early: number; sha256: string }>(
+    python,
+    script,
+    arn,
+    newSessionId(),
+    String(CHUNKS),
+    String(EIGHT_MB),
+  )
   assert.deepEqual(answer, { chunks: CHUNKS, early: 0, sha256: sha256(Buffer.alloc(EIGHT_MB, 'carrel')) })
 })

@@ -23,9 +23,26 @@ test('API, operator and gateway as three processes over HTTP: open, call, idle e
   const installation = await Installation.start(t, { args: ['--only-api'] })
   const { home } = installation
   const operator = launch(t, 'src/operator/main.ts', '--kubeconfig', join(home, 'operator.kubeconfig'), '--artifacts', 'code')
-  const gateway = launch(t, 'src/gateway/main.ts', '--kubeconfig', join(home, 'gateway.kubeconfig'), '--host', '127.0.0.1', '--port', '0', '--spool-directory', join(home, 'spool'))
-  const ready = await eventually(() => gateway.lines.find((line) => line.includes('gateway ready')), { withinMs: 20_000, because: 'the gateway is ready' })
-  await eventually(() => operator.lines.some((line) => line.includes('operator ready')), { withinMs: 20_000, because: 'the operator is ready' })
+  const gateway = launch(
+    t,
+    'src/gateway/main.ts',
+    '--kubeconfig',
+    join(home, 'gateway.kubeconfig'),
+    '--host',
+    '127.0.0.1',
+    '--port',
+    '0',
+    '--spool-directory',
+    join(home, 'spool'),
+  )
+  const ready = await eventually(() => gateway.lines.find((line) => line.includes('gateway ready')), {
+    withinMs: 20_000,
+    because: 'the gateway is ready',
+  })
+  await eventually(() => operator.lines.some((line) => line.includes('operator ready')), {
+    withinMs: 20_000,
+    because: 'the operator is ready',
+  })
   const { port } = JSON.parse(ready) as { port: number }
   const wire = new RawGateway(`http://127.0.0.1:${port}`, {
     accessKeyId: installation.env['AWS_ACCESS_KEY_ID']!,
@@ -36,11 +53,19 @@ test('API, operator and gateway as three processes over HTTP: open, call, idle e
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 2 }))
   const sessionId = newSessionId()
   const first = await wire.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })
-  await eventually(async () => (await installation.session(sessionId))?.status?.endReason === 'IdleTimeout', { withinMs: 10_000, because: 'it idles out' })
+  await eventually(async () => (await installation.session(sessionId))?.status?.endReason === 'IdleTimeout', {
+    withinMs: 10_000,
+    because: 'it idles out',
+  })
   const second = await wire.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })
   assert.notEqual(second.boot, first.boot)
   assert.equal((await installation.session(sessionId))?.spec.incarnation, 2)
-  const users = new Set(installation.audit().filter(({ verb }) => verb === 'create').map(({ user }) => user.username))
+  const users = new Set(
+    installation
+      .audit()
+      .filter(({ verb }) => verb === 'create')
+      .map(({ user }) => user.username),
+  )
   assert.ok(users.has('system:serviceaccount:carrel-system:operator') && users.has('system:serviceaccount:carrel-system:gateway'))
 
   const slow = wire.ask<{ slept: number }>(arn, sessionId, { do: 'sleep', ms: 1_500 })

@@ -15,9 +15,16 @@ test('50 first calls of one new id at once: one pod in the audit log, one boot f
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { environment: { BOOT_DIR: boots } }))
   const sessionId = newSessionId()
-  const answers = await Promise.all(Array.from({ length: CALLS }, () => installation.gateway.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })))
+  const answers = await Promise.all(
+    Array.from({ length: CALLS }, () => installation.gateway.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })),
+  )
   assert.equal(new Set(answers.map(({ boot }) => boot)).size, 1)
   assert.deepEqual(readdirSync(boots), [answers[0]!.boot])
-  const podCreates = installation.audit().filter(({ verb, objectRef, responseStatus }) => verb === 'create' && objectRef?.resource === 'pods' && !objectRef.subresource && responseStatus.code === 201)
+  const podCreates = installation
+    .audit()
+    .filter(
+      ({ verb, objectRef, responseStatus }) =>
+        verb === 'create' && objectRef?.resource === 'pods' && !objectRef.subresource && responseStatus.code === 201,
+    )
   assert.equal(podCreates.length, 1)
 })
