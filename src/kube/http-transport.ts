@@ -15,6 +15,8 @@ export interface ClusterAccess {
 
 const REQUEST_TIMEOUT_MS = 30_000
 const CONNECT_TIMEOUT_MS = 10_000
+/** One object is a few MiB at most; a line that goes on and on would fill the memory. */
+const LONGEST_LINE_BYTES = 16 * 1024 * 1024
 
 /**
  * Watches have connections of their own, so that a burst of them never holds a write back (and HTTP/2 stays off, or they
@@ -121,9 +123,12 @@ async function* events(body: Dispatcher.ResponseData['body'], request: WatchRequ
 async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
   let parts: string[] = []
+  let heldBytes = 0
   for await (const chunk of body) {
     const [first = '', ...more] = decoder.decode(chunk, { stream: true }).split('\n')
     parts.push(first)
+    heldBytes = more.length > 0 ? chunk.length : heldBytes + chunk.length
+    if (heldBytes > LONGEST_LINE_BYTES) throw new Error(`a line is longer than ${LONGEST_LINE_BYTES} bytes`)
     for (const next of more) {
       const line = parts.join('')
       if (line.trim() !== '') yield line
