@@ -2,8 +2,9 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseSync } from 'oxc-parser'
-import { cryptoFault, globalFault, isAdapter, memberFault, moduleFault, type Node } from './house/ambient.ts'
+import { cryptoFault, globalFault, isAdapter, moduleFault, type Node } from './house/ambient.ts'
 import { layerFault } from './house/layers.ts'
+import { isDeclared, walk } from './house/scope.ts'
 
 const LONGEST_FILE_LINES = 400
 
@@ -35,8 +36,7 @@ function lintFile(source: string, file: string): Finding[] {
   if (errors.length > 0) add('syntax', 0, errors[0]!.message)
 
   const isFree = isAdapter(file, text)
-  const declared = declaredNames(program as unknown as Node)
-  walk(program as unknown as Node, undefined, (node, parent) => {
+  walk(program as unknown as Node, (node, parent, scope) => {
     const loaded = importOf(node)
     if (loaded) {
       add('layers', node.start, layerFault(source, file, loaded.specifier, loaded.typeOnly))
@@ -44,9 +44,8 @@ function lintFile(source: string, file: string): Finding[] {
       if (!isFree && loaded.specifier === 'node:crypto') for (const name of loaded.names) add('env', node.start, cryptoFault(name))
     }
     if (isFree || parent === undefined) return
-    if (node.type === 'MemberExpression' && !node['computed'])
-      add('env', node.start, memberFault(nameOf(node['object']) ?? '', nameOf(node['property']) ?? ''))
-    if (node.type === 'Identifier' && isValue(node, parent) && !declared.has(node['name'] as string))
+    if (node.type === 'ImportExpression' && !loaded) add('env', node.start, 'import() of what only running tells: name the module')
+    if (node.type === 'Identifier' && isValue(node, parent) && !isDeclared(node['name'] as string, scope))
       add('env', node.start, globalFault(node['name'] as string, parent))
   })
   return findings
@@ -54,8 +53,8 @@ function lintFile(source: string, file: string): Finding[] {
 
 /** What the node loads, if it loads: `names` are the values taken, undefined for all of the module. */
 function importOf(node: Node): { specifier: string; typeOnly: boolean; names: (string | undefined)[] } | undefined {
-  const specifier = (node['source'] as { value?: unknown } | null | undefined)?.value
-  if (typeof specifier !== 'string') return undefined
+  const specifier = specifierOf(node['source'] as Node | null | undefined)
+  if (specifier === undefined) return undefined
   const typeOnly = node['importKind'] === 'type' || node['exportKind'] === 'type' || node.type === 'TSImportType'
   if (node.type === 'ExportAllDeclaration' || node.type === 'ImportExpression') return { specifier, typeOnly, names: [undefined] }
   const values = ((node['specifiers'] as Node[] | undefined) ?? []).filter((one) => one['importKind'] !== 'type' && !typeOnly)
@@ -64,6 +63,12 @@ function importOf(node: Node): { specifier: string; typeOnly: boolean; names: (s
     typeOnly,
     names: values.map((one) => nameOf(one['imported'] ?? one['local'])).map((name, index) => (isNamed(values[index]!) ? name : undefined)),
   }
+}
+
+/** Of a template, as in import(`pkg/${name}.js`), what stands before its first hole. */
+function specifierOf(source: Node | null | undefined): string | undefined {
+  if (source?.type === 'TemplateLiteral') return (source['quasis'] as { value: { cooked: string } }[])[0]!.value.cooked || undefined
+  return typeof source?.['value'] === 'string' ? source['value'] : undefined
 }
 
 const isNamed = ({ type }: Node): boolean => type === 'ImportSpecifier' || type === 'ExportSpecifier'
@@ -78,36 +83,6 @@ function isValue(node: Node, parent: Node): boolean {
   if (parent['key'] === node) return parent['computed'] === true || parent['shorthand'] === true
   if (/^(Import|ExportSpecifier|ExportNamespace|Labeled|Break|Continue|MetaProperty)/.test(parent.type)) return false
   return !parent.type.startsWith('TS') || /^TS(NonNull|As|Satisfies)Expression$/.test(parent.type)
-}
-
-/** Names that the file itself declares anywhere: they are not the globals of the same name. */
-function declaredNames(program: Node): Set<string> {
-  const names = new Set<string>()
-  const declare = (pattern: unknown): void => {
-    const node = pattern as Node | null
-    if (!node) return
-    if (node.type === 'Identifier') names.add(node['name'] as string)
-    else if (node.type === 'AssignmentPattern') declare(node['left'])
-    else if (node.type === 'RestElement') declare(node['argument'])
-    else if (node.type === 'ArrayPattern') (node['elements'] as unknown[]).forEach(declare)
-    else if (node.type === 'ObjectPattern') (node['properties'] as Node[]).forEach((property) => declare(property['value'] ?? property))
-  }
-  walk(program, undefined, (node) => {
-    if (node.type === 'VariableDeclarator' || node.type === 'FunctionDeclaration' || node.type === 'ClassDeclaration') declare(node['id'])
-    if (Array.isArray(node['params'])) node['params'].forEach(declare)
-    if (node.type.endsWith('Specifier') && node.type.startsWith('Import')) declare(node['local'])
-    if (node.type === 'CatchClause') declare(node['param'])
-  })
-  return names
-}
-
-function walk(node: Node, parent: Node | undefined, visit: (node: Node, parent: Node | undefined) => void): void {
-  visit(node, parent)
-  for (const value of Object.values(node)) {
-    for (const child of Array.isArray(value) ? value : [value]) {
-      if (typeof (child as Node | null)?.type === 'string') walk(child as Node, node, visit)
-    }
-  }
 }
 
 if (process.argv[1] === import.meta.filename) {

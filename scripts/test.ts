@@ -1,8 +1,9 @@
 /**
  * `npm test`: the fast checks, what the tests need, then every test. `npm test -- walk 'test/kube/*.test.ts'` runs the
- * files whose path has the word or matches the pattern, without the checks.
+ * files whose path has the word or matches the pattern, without the checks; `--test-name-pattern=WORD` and other flags of
+ * Node's runner go to it. A signal ends the tests too, and with them what they started.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { delimiter, dirname, join, matchesGlob } from 'node:path'
 import { prepareRings } from './rings/prepare.ts'
@@ -14,8 +15,14 @@ const TEST_TIMEOUT_MS = 300_000
 /** Whole installations run in many of them, so more at once is slower on a small machine. */
 const CONCURRENCY = 2
 
-const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
-const withChecks = !process.argv.includes('--no-checks') && words.length === 0
+const words = process.argv.slice(2).filter((word) => !word.startsWith('-'))
+const flags = process.argv.slice(2).filter((word) => word.startsWith('-') && word !== '--no-checks')
+const unknown = flags.find((flag) => !/^--test-[a-z-]+=/.test(flag))
+if (unknown !== undefined) {
+  console.error(`${unknown} is no flag of the tests: give words of a file's path, or a flag of Node's runner as --test-name-pattern=WORD`)
+  process.exit(1)
+}
+const withChecks = !process.argv.includes('--no-checks') && words.length + flags.length === 0
 
 const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
   .map((file) => join('test', file))
@@ -34,13 +41,16 @@ console.log('carrel: what the tests need')
 const rings = prepareRings()
 
 console.log(`carrel: ${files.length} test files`)
-const tests = spawnSync(
+const tests = spawn(
   process.execPath,
-  ['--test', '--test-reporter=spec', `--test-concurrency=${CONCURRENCY}`, `--test-timeout=${TEST_TIMEOUT_MS}`, ...files],
+  ['--test', '--test-reporter=spec', `--test-concurrency=${CONCURRENCY}`, `--test-timeout=${TEST_TIMEOUT_MS}`, ...flags, ...files],
   { cwd: ROOT, stdio: 'inherit', env: { ...ownEnvironment(), ...rings } },
 )
-if (!checksPassed) console.error('carrel: the tests are above; the checks before them FAILED (see the top)')
-process.exit(checksPassed ? (tests.status ?? 1) : 1)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => tests.kill('SIGTERM'))
+tests.on('exit', (status) => {
+  if (!checksPassed) console.error('carrel: the tests are above; the checks before them FAILED (see the top)')
+  process.exitCode = checksPassed ? (status ?? 1) : 1
+})
 
 /** The shell's, but settings of an installation that it may hold, and with Node 24 and the packages' commands first. */
 function ownEnvironment(): NodeJS.ProcessEnv {

@@ -21,6 +21,8 @@ const PURE_MODULES = new Set([
   'yaml',
   'zod',
 ])
+/** Folders of packages whose files are only data. */
+const PURE_FOLDERS = ['@kubernetes/client-node/dist/gen/models/']
 const PURE_CRYPTO = new Set([
   'createHash',
   'createHmac',
@@ -38,13 +40,14 @@ const AMBIENT_GLOBALS = new Set([
   'setImmediate',
   'performance',
   'Temporal',
-  'Date',
   'crypto',
   'process',
   'console',
   'global',
   'globalThis',
   'require',
+  'eval',
+  'Function',
   'fetch',
   'WebSocket',
   'EventSource',
@@ -53,9 +56,14 @@ const AMBIENT_GLOBALS = new Set([
   'localStorage',
   'sessionStorage',
 ])
-const AMBIENT_MEMBERS = new Set(['Math.random', 'AbortSignal.timeout'])
-/** Of `Date`, what computes from its argument. */
-const PURE_DATE_MEMBERS = new Set(['parse', 'UTC'])
+/** Globals of which some members compute and others draw time or chance: which members are pure. */
+const HALF_PURE = new Map<string, (member: string) => boolean>([
+  ['Date', (member) => member === 'parse' || member === 'UTC'],
+  ['Math', (member) => member !== 'random'],
+  ['AbortSignal', (member) => member !== 'timeout'],
+  // What it makes formats the time of now when it is given none.
+  ['Intl', (member) => member !== 'DateTimeFormat'],
+])
 
 /** The parts of an ESTree node that the rule reads. */
 export interface Node {
@@ -72,6 +80,7 @@ export function isAdapter(file: string, text: string): boolean {
 /** Whether loading `specifier` brings time, chance or I/O with it. */
 export function moduleFault(specifier: string): string | undefined {
   if (specifier.startsWith('.') || PURE_MODULES.has(specifier)) return undefined
+  if (PURE_FOLDERS.some((folder) => specifier.startsWith(folder))) return undefined
   return `${specifier} is not known to be free of time, chance and I/O: take a port of the Env, or begin the head comment with "Adapter:"`
 }
 
@@ -83,21 +92,24 @@ export function cryptoFault(name: string | undefined): string | undefined {
     : `${name} of node:crypto may draw chance: use env.random`
 }
 
-/** `object.member`, as in `Math.random`. */
-export function memberFault(object: string, member: string): string | undefined {
-  return AMBIENT_MEMBERS.has(`${object}.${member}`) ? `${object}.${member} is ambient: use a port of the Env` : undefined
-}
-
-/** A global used as a value; `parent` decides for `Date`, which also computes. */
+/** A global used as a value; its `parent` decides for those that also compute. */
 export function globalFault(name: string, parent: Node): string | undefined {
-  if (!AMBIENT_GLOBALS.has(name)) return undefined
-  if (name === 'Date' && isPureDate(parent)) return undefined
-  return name === 'Date' ? 'Date reads the clock here: use env.clock' : `${name} is ambient: use a port of the Env`
+  const isPure = HALF_PURE.get(name)
+  if (!isPure) return AMBIENT_GLOBALS.has(name) ? `${name} is ambient: use a port of the Env` : undefined
+  if (parent.type === 'BinaryExpression' && parent['operator'] === 'instanceof') return undefined
+  const member = memberOf(parent)
+  if (name === 'Date') return isDateOf(parent) || (member && isPure(member)) ? undefined : 'Date reads the clock here: use env.clock'
+  if (member && isPure(member)) return undefined
+  return member ? `${name}.${member} is ambient: use a port of the Env` : `name the member of ${name} that is used: some are ambient`
 }
 
-/** `new Date(x)`, `Date.parse(x)`, `Date.UTC(…)`, `x instanceof Date`. */
-function isPureDate(parent: Node): boolean {
-  if (parent.type === 'NewExpression') return (parent['arguments'] as unknown[]).length > 0
-  if (parent.type === 'BinaryExpression') return parent['operator'] === 'instanceof'
-  return parent.type === 'MemberExpression' && !parent['computed'] && PURE_DATE_MEMBERS.has((parent['property'] as { name: string }).name)
+/** The member that `parent` reads, when the text says which. */
+function memberOf(parent: Node): string | undefined {
+  return parent.type === 'MemberExpression' && !parent['computed'] ? (parent['property'] as { name?: string }).name : undefined
+}
+
+/** `new Date(x)`: a given time, not this one. */
+function isDateOf(parent: Node): boolean {
+  const given = parent.type === 'NewExpression' ? (parent['arguments'] as Node[])[0] : undefined
+  return given !== undefined && given.type !== 'SpreadElement'
 }

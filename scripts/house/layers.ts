@@ -16,7 +16,7 @@ export const LAYERS: Record<string, readonly string[]> = {
 }
 
 /** Only types cross here: crds describes Kubernetes objects and calls nobody. */
-const TYPES_ONLY: Record<string, string> = { crds: 'kube' }
+const TYPES_ONLY: Record<string, string> = { crds: 'kube/objects.ts' }
 
 /** The one place that puts operator, gateway and API of a local installation together. */
 const WIRING = /^local\/(main\.ts|start\/)/
@@ -30,8 +30,8 @@ const PACKAGES: Record<string, Record<string, string>> = {
 export function layerFault(source: string, file: string, specifier: string, typeOnly: boolean): string | undefined {
   const from = file.split('/')[0]!
   if (!specifier.startsWith('.')) {
-    const why = PACKAGES[from]?.[specifier]
-    return why !== undefined && !typeOnly ? `${from} never loads ${specifier} (${why})` : undefined
+    const barred = Object.entries(PACKAGES[from] ?? {}).find(([name]) => `${specifier}/`.startsWith(`${name}/`))
+    return barred && !typeOnly ? `${from} never loads ${specifier} (${barred[1]})` : undefined
   }
   const allowed = LAYERS[from]
   if (allowed === undefined) return `src/${from} has no layer: add it to the table in scripts/house/layers.ts`
@@ -40,5 +40,7 @@ export function layerFault(source: string, file: string, specifier: string, type
   const to = target.split('/')[0]!
   if (to === from || WIRING.test(file)) return undefined
   if (!allowed.includes(to)) return `${from} must not import ${to}`
-  return TYPES_ONLY[from] === to && !typeOnly ? `${from} takes types from ${to}, no code: import type` : undefined
+  const described = TYPES_ONLY[from]
+  if (described?.split('/')[0] !== to || (target === described && typeOnly)) return undefined
+  return `${from} takes types of ${described} and nothing else from ${to}: import type`
 }

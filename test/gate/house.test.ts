@@ -37,6 +37,8 @@ test('every import that the table of layers does not allow is refused, by import
     (to: string) => `export * from '../${to}/planted.ts'`,
     (to: string) => `export const later = () => import('../${to}/planted.ts')`,
     (to: string) => `export type { X } from '../${to}/planted.ts'`,
+    (to: string) => `export type Y = import('../${to}/planted.ts').Y`,
+    (to: string) => `export const some = (name: string) => import(\`../${to}/\${name}.ts\`)`,
   ]
   const files: Record<string, string> = {}
   const expected: string[] = []
@@ -73,18 +75,20 @@ test('only the wiring of a local installation may take operator and gateway', (t
   ])
 })
 
-test('crds takes types of kube, no code; the gateway never loads client-node; a new folder needs a layer; nothing leaves src', (t) => {
+test('crds takes types of kube/objects, nothing else of kube; the gateway never loads client-node; a new folder needs a layer; nothing leaves src', (t) => {
   const files = {
     'crds/planted.ts':
-      "import type { KubeObject } from '../kube/objects.ts'\nimport { keyOf } from '../kube/store.ts'\nexport const planted = (one: KubeObject): string => keyOf(one)",
+      "import type { KubeObject } from '../kube/objects.ts'\nimport { keyOf } from '../kube/store.ts'\nimport type { Client } from '../kube/client.ts'\nexport const planted = (one: KubeObject, _: Client): string => keyOf(one)",
     'gateway/planted.ts':
-      "/** Adapter: of a test. */\nimport type { V1Pod } from '@kubernetes/client-node'\nimport { KubeConfig } from '@kubernetes/client-node'\nexport const planted = (_pod: V1Pod) => new KubeConfig()",
+      "/** Adapter: of a test. */\nimport type { V1Pod } from '@kubernetes/client-node'\nimport { KubeConfig } from '@kubernetes/client-node'\nimport '@kubernetes/client-node/dist/config.js'\nexport const planted = (_pod: V1Pod) => new KubeConfig()",
     'leftovers/planted.ts': "import { rfc3339Millis } from '../env/clock.ts'\nexport const planted = rfc3339Millis",
     'kube/planted.ts': "export { prepareRings } from '../../scripts/rings/prepare.ts'",
   }
   assert.deepEqual(found(planted(t, files)), [
     'src/crds/planted.ts:2 layers',
+    'src/crds/planted.ts:3 layers',
     'src/gateway/planted.ts:3 layers',
+    'src/gateway/planted.ts:4 layers',
     'src/kube/planted.ts:1 layers',
     'src/leftovers/planted.ts:1 layers',
   ])
@@ -108,6 +112,16 @@ const AMBIENT = [
   'export const a = process.hrtime.bigint()',
   'export const a = crypto.randomUUID()',
   'export const a = AbortSignal.timeout(1)',
+  "export const a = Math['random']()",
+  'const { random } = Math; export const a = random',
+  'const a = Math; export const b = a.random()',
+  'export const a = (0, Date)()',
+  'export const a = new Date(...[])',
+  "export const a = new Intl.DateTimeFormat('en').format()",
+  "export const a = eval('1')",
+  'export const a = (process: number) => process; export const b = process.env',
+  'export function a(b: (fetch: string) => void) { if (b) { const fetch = 1; b(`${fetch}`) } return fetch }',
+  'export class A extends WebSocket {}',
   "export const a = console.log('here')",
   "import { readFileSync } from 'node:fs'",
   "import { connect } from 'net'",
@@ -119,6 +133,9 @@ const AMBIENT = [
   "import Redis from 'ioredis'",
   "export { createServer } from 'node:net'",
   "export const a = () => import('node:fs')",
+  'export const a = () => import(`node:fs`)',
+  'export const a = (name: string) => import(name)',
+  'export const a = (name: string) => import(`${name}.js`)',
   "import { randomBytes } from 'node:crypto'",
   "import { createHash, randomUUID as id } from 'node:crypto'",
   "import * as crypto from 'node:crypto'",
@@ -133,6 +150,12 @@ const HARMLESS = [
   'export const a = (x: unknown): x is Date => x instanceof Date',
   'export const a = (clock: { setTimeout(): void }) => clock.setTimeout()',
   'export const a = (fetch: () => void) => fetch()',
+  'export const a = ({ fetch, b: [process] }: { fetch: () => void; b: number[] }) => [1].map(() => [fetch(), process])',
+  'export function a() { if (a) { const fetch = 1; return () => fetch } return a }',
+  'export const a = function process() { return process }',
+  'export const a = Math.max(1, Math.floor(2.5))',
+  'export const a = (b: AbortSignal[]) => AbortSignal.any(b)',
+  'export const a = (model: string) => import(`@kubernetes/client-node/dist/gen/models/${model}.js`)',
   'export interface Port { fetch(url: string): void; process: string }',
   "import { createHash, createHmac, timingSafeEqual } from 'node:crypto'",
   "import { type Socket } from 'node:path'",
