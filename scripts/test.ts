@@ -12,8 +12,8 @@ import { runChecks } from './verify.ts'
 const ROOT = dirname(import.meta.dirname)
 /** The longest test drives two installations through an npm install. */
 const TEST_TIMEOUT_MS = 300_000
-/** Whole installations run in many of them, so more at once is slower on a small machine. */
-const CONCURRENCY = 2
+/** One file at a time: some tests take port 8080 of every address, which every agent of the machine needs. */
+const CONCURRENCY = 1
 
 const words = process.argv.slice(2).filter((word) => !word.startsWith('-'))
 const flags = process.argv.slice(2).filter((word) => word.startsWith('-') && word !== '--no-checks')
