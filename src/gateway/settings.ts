@@ -1,17 +1,9 @@
 import { z } from 'zod'
+import { arnSettings } from '../sessions/arn-settings.ts'
 
 /** What an installer decides for a gateway. */
 export const gatewaySettings = z.object({
-  accountId: z
-    .string()
-    .regex(/^[0-9]{12}$/, 'twelve digits')
-    .default('000000000000')
-    .describe('Account in the ARNs of this installation.'),
-  region: z
-    .string()
-    .regex(/^[a-z]{2}(-[a-z]+)+-[0-9]+$/, "must look like an AWS region, such as us-east-1, or AWS' SDKs refuse the ARNs")
-    .default('us-east-1')
-    .describe('Region in the ARNs and signatures.'),
+  ...arnSettings,
   host: z.string().default('0.0.0.0').describe('Address to listen on.'),
   port: z.coerce.number().int().min(0).max(65_535).default(8700).describe('Port to listen on; 0 takes any free one.'),
   hosts: z.string().optional().describe('Comma-separated Host headers that are served, PORT for the port; without it, any.'),

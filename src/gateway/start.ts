@@ -44,11 +44,8 @@ export async function startGateway(env: GatewayEnv, options: GatewayOptions): Pr
 function accessKeysIn(tables: Tables): AccessKeys {
   return {
     find: (accessKeyId) => {
-      for (const secret of tables.accessKeys.list()) {
-        const key = accessKeyOf(secret)
-        if (key?.accessKeyId === accessKeyId) return key
-      }
-      return undefined
+      const [secret] = tables.accessKeys.by('id', accessKeyId)
+      return secret && accessKeyOf(secret)
     },
   }
 }

@@ -1,17 +1,9 @@
 import { z } from 'zod'
+import { arnSettings } from '../sessions/arn-settings.ts'
 
 /** What an installer decides for the whole installation. */
 export const operatorSettings = z.strictObject({
-  accountId: z
-    .string()
-    .regex(/^[0-9]{12}$/, 'twelve digits')
-    .default('000000000000')
-    .describe('Account in the ARNs of this installation.'),
-  region: z
-    .string()
-    .regex(/^[a-z]{2}(-[a-z]+)+-[0-9]+$/, "must look like an AWS region, such as us-east-1, or AWS' SDKs refuse the ARNs")
-    .default('us-east-1')
-    .describe('Region in the ARNs, and AWS_REGION of the agents.'),
+  ...arnSettings,
   artifacts: z
     .enum(['code', 'container'])
     .default('container')

@@ -6,6 +6,7 @@ import { PODS, SECRETS } from '../../kube/resource.ts'
 import { Store, keyOf } from '../../kube/store.ts'
 import type { EndReason } from '../../sessions/end-reason.ts'
 import { agentRuntimeId } from '../../sessions/runtime-id.ts'
+import { accessKeyOf } from '../auth/access-keys.ts'
 import type { GatewayEnv } from '../env.ts'
 import { endOf, situationOf, type Situation } from './situation.ts'
 
@@ -21,7 +22,8 @@ export class Tables {
   readonly runtimes = new Store<AgentRuntime>({ id: (runtime) => [agentRuntimeId(runtime)] })
   readonly sessions = new Store<AgentSession>()
   readonly pods = new Store<Pod>({ session: (pod) => ownerKey(pod) })
-  readonly accessKeys = new Store<Secret>()
+  /** By the access key's id; what is no usable key has none. */
+  readonly accessKeys = new Store<Secret>({ id: (secret) => [accessKeyOf(secret)?.accessKeyId ?? []].flat() })
   readonly synced: Promise<void>
   readonly #waiting = new Map<string, Set<() => void>>()
   /** Session key → pods that calls were routed to. */
