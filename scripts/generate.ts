@@ -9,6 +9,7 @@ import type { Kind } from '../src/crds/define-kind.ts'
 import { manifestOf } from '../src/crds/manifest.ts'
 import { CATALOGUE } from '../src/gateway/errors.ts'
 import { END_REASON_MEANING } from '../src/sessions/end-reason.ts'
+import { DIFFERENCES } from '../test/conformance/differences.ts'
 
 /** Of a difference, by side. */
 const SHOWN_LINES = 30
@@ -20,6 +21,7 @@ const outputs: Record<string, string> = {
     ([AGENT_RUNTIMES, AGENT_SESSIONS] as Kind[]).map((kind) => [`deploy/crds/${kind.group}_${kind.plural}.yaml`, crd(kind)]),
   ),
   'docs/reference/errors.md': errorsPage(),
+  'docs/reference/embedded-api-differences.md': differencesPage(),
 }
 
 function crd(kind: Kind): string {
@@ -49,6 +51,23 @@ function errorsPage(): string {
     '| reason | what happened |',
     '|---|---|',
     ...reasons,
+    '',
+  ].join('\n')
+}
+
+function differencesPage(): string {
+  return [
+    `<!-- ${HEAD} -->`,
+    '',
+    '# How the embedded API differs from a real one',
+    '',
+    'The API server of `npm start` answers as kube-apiserver 1.37 does, for the kinds that Carrel uses. The conformance suite',
+    '(`npm test -- conformance`) sends both the same requests and fails on any difference but these, and on one of these that is',
+    'no longer there. Left aside are uids, resource versions, times, `managedFields` and the texts of `/version`.',
+    '',
+    '| difference | what | why |',
+    '|---|---|---|',
+    ...Object.entries(DIFFERENCES).map(([id, { what, why }]) => `| ${id} | ${what} | ${why} |`),
     '',
   ].join('\n')
 }

@@ -13,7 +13,7 @@ interface Step {
   remedy: string
 }
 
-const SOURCES = ['src', 'test', 'scripts', 'examples']
+const SOURCES = ['src', 'test', 'scripts', 'examples', 'bench']
 
 /** Everything but the tests; scripts/test.ts runs these first. */
 export const CHECKS: Step[] = [

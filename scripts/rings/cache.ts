@@ -48,10 +48,16 @@ function runsWell(action: () => void): boolean {
   }
 }
 
-/** Runs a command to its end; throws with the last of its output when it fails. */
-export function run(command: string, parameters: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): string {
-  const result = spawnSync(command, parameters, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, ...options })
-  if (result.status === 0) return result.stdout
+/** Runs a command to its end; throws with the last of its output when it fails. `shown`: its output is seen as it comes. */
+export function run(
+  command: string,
+  parameters: string[],
+  { shown = false, ...options }: { cwd?: string; env?: NodeJS.ProcessEnv; shown?: boolean } = {},
+): string {
+  const stdio = shown ? ('inherit' as const) : ('pipe' as const)
+  const result = spawnSync(command, parameters, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, stdio, ...options })
+  if (result.status === 0) return result.stdout ?? ''
+  if (shown) throw new Error(`${command} failed; what it said is above`)
   const said = result.error?.message ?? (result.stderr || result.stdout).trim().split('\n').slice(-8).join('\n')
   throw new Error(`${command} ${parameters.join(' ')}: ${said}`)
 }

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached, run } from './cache.ts'
+import { KUBERNETES_VERSION, prepareControlPlane } from './control-plane.ts'
 import { unzip } from './unzip.ts'
 
 /** Pinned: another version is another folder in the cache. */
@@ -10,13 +11,16 @@ const NODE20_VERSION = '20.20.2'
 const NPM_VERSIONS = { CARREL_TEST_NPM11: '11.21.2', CARREL_TEST_NPM12: '12.2.0' }
 
 const PYTHONS = ['python3', 'python3.14', 'python3.13', 'python3.12', 'python3.11', 'python3.10', '/usr/bin/python3']
+const REDISES = ['/usr/bin/redis-server', '/usr/local/bin/redis-server']
+const FAKETIMES = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1', '/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1']
 const CHROMIUMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
 /** What some tests need beside npm's packages, each under the variable that the tests read. */
 interface Ring {
   variable: string
   what: string
-  prepare: () => string
+  /** `kubernetes`: the version of kube-apiserver that this run is about. */
+  prepare: (kubernetes: string) => string
 }
 
 const RINGS: Ring[] = [
@@ -24,6 +28,9 @@ const RINGS: Ring[] = [
   { variable: 'CARREL_TEST_KUBECTL', what: 'kubectl 1.35', prepare: prepareKubectl },
   { variable: 'CARREL_TEST_CHROMIUM', what: 'Chromium', prepare: prepareChromium },
   { variable: 'CARREL_TEST_NODE20', what: `Node ${NODE20_VERSION}`, prepare: prepareNode20 },
+  { variable: 'CARREL_TEST_CONTROL_PLANE', what: 'etcd and a real kube-apiserver', prepare: prepareControlPlane },
+  { variable: 'CARREL_TEST_REDIS', what: 'Redis 7', prepare: prepareRedis },
+  { variable: 'CARREL_TEST_FAKETIME', what: 'libfaketime', prepare: prepareFaketime },
   ...Object.entries(NPM_VERSIONS).map(([variable, version]) => ({ variable, what: `npm ${version}`, prepare: () => prepareNpm(version) })),
 ]
 
@@ -31,11 +38,11 @@ const RINGS: Ring[] = [
  * Environment of the tests. A variable that is set already is taken as it is. A ring that cannot be had is said, with the
  * reason, and its tests skip (or fail, in CI).
  */
-export function prepareRings(): Record<string, string> {
+export function prepareRings(kubernetes = KUBERNETES_VERSION): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const { variable, what, prepare } of RINGS) {
     try {
-      environment[variable] = process.env[variable] ?? prepare()
+      environment[variable] = process.env[variable] ?? prepare(kubernetes)
       console.log(`ok   ${what}`)
     } catch (error) {
       environment[`${variable}_MISSING`] = (error as Error).message.split('\n')[0]!
@@ -95,6 +102,26 @@ function prepareChromium(): string {
   return find() ?? CHROMIUMS[0]!
 }
 
+/** Redis 7, from the system's packages: only the program is used, no service is started. */
+function prepareRedis(): string {
+  const isRight = (path: string): boolean => existsSync(path) && /v=([7-9]|\d\d)\./.test(run(path, ['--version']))
+  const here = REDISES.find(isRight)
+  if (here) return here
+  installDebian(['redis-server'], 'there is no Redis 7')
+  const installed = REDISES.find(isRight)
+  if (installed) return installed
+  throw new Error('Redis 7 is needed, and this Debian has an older one')
+}
+
+/** A library that sets a program's clock apart from the machine's. */
+function prepareFaketime(): string {
+  const find = (): string | undefined => FAKETIMES.find((path) => existsSync(path))
+  const here = find()
+  if (here) return here
+  installDebian(['faketime'], 'there is no libfaketime')
+  return find() ?? FAKETIMES[0]!
+}
+
 /** The oldest Node that `npm start` promises to begin under. */
 function prepareNode20(): string {
   const folder = cached(`node-${NODE20_VERSION}-${process.arch}`, (fresh) =>
@@ -131,7 +158,8 @@ function installDebian(packages: string[], reason: string): void {
   if (!isRoot || !existsSync('/usr/bin/apt-get'))
     throw new Error(`${reason}; install ${packages.join(' ')} (as root, on Debian, npm test does it)`)
   console.log(`     installing ${packages.join(' ')} from Debian …`)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  // RUNLEVEL 1: Debian starts no service that a package brings.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   run('apt-get', ['update', '-qq'], { env })
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env })
 }

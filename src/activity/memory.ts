@@ -1,9 +1,6 @@
 import type { Clock } from '../env/clock.ts'
-import { OPEN_LEASE_MS } from './activity.ts'
+import { FORGET_AFTER_MS, HEARD_MS, OPEN_LEASE_MS, UNHEARD_RETRY_MS } from './activity.ts'
 import type { Activity, CloseAnswer, Stamp, StampAnswer } from './activity.ts'
-
-/** An entry this long past its deadline belongs to no session. */
-const FORGET_AFTER_MS = 3_600_000
 
 interface Use {
   idleMs: number
@@ -14,20 +11,28 @@ interface Use {
   closed: boolean
 }
 
-/** The activity store of an installation with one operator and one gateway: a map, each step atomic by being synchronous. */
+/** The activity store of an installation on one machine: a map, each step atomic by being synchronous. */
 export class MemoryActivity implements Activity {
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #pods = new Map<string, Use>()
+  /** Holder → monotonic time of its last heartbeat. */
+  readonly #heardAtMs = new Map<string, number>()
 
   constructor(clock: Pick<Clock, 'monotonic'>) {
     this.#clock = clock
   }
 
   async stamp(holder: string, stamps: readonly Stamp[]): Promise<StampAnswer[]> {
-    return stamps.map((stamp) => this.#stampOne(holder, stamp))
+    const answers = stamps.map((stamp) => this.#record(holder, stamp))
+    this.#heardAtMs.set(holder, this.#clock.monotonic())
+    return answers
   }
 
-  #stampOne(holder: string, { podUID, idleMs, open, agoMs = 0 }: Stamp): StampAnswer {
+  async touch(holder: string, stamp: Stamp): Promise<StampAnswer> {
+    return this.#record(holder, stamp)
+  }
+
+  #record(holder: string, { podUID, idleMs, open, agoMs = 0 }: Stamp): StampAnswer {
     const pod = this.#known(podUID, idleMs)
     if (pod.closed) return { podUID, closed: true }
     const now = this.#clock.monotonic()
@@ -39,10 +44,14 @@ export class MemoryActivity implements Activity {
     return { podUID, closed: false, remainingMs: Math.max(pod.lastActiveMs + idleMs, open ? now + OPEN_LEASE_MS : 0) - now }
   }
 
-  async close(podUID: string, idleMs: number): Promise<CloseAnswer> {
+  async close(podUID: string, idleMs: number, mustHaveBeenHeard: readonly string[]): Promise<CloseAnswer> {
     const pod = this.#known(podUID, idleMs)
-    const remainingMs = deadlineOf(pod) - this.#clock.monotonic()
-    if (!pod.closed && remainingMs > 0) return { closed: false, remainingMs }
+    if (pod.closed) return { closed: true }
+    const now = this.#clock.monotonic()
+    const remainingMs = deadlineOf(pod) - now
+    if (remainingMs > 0) return { closed: false, remainingMs }
+    const waitingFor = mustHaveBeenHeard.filter((holder) => now - (this.#heardAtMs.get(holder) ?? -Infinity) >= HEARD_MS)
+    if (waitingFor.length > 0) return { closed: false, remainingMs: UNHEARD_RETRY_MS, waitingFor }
     pod.closed = true
     return { closed: true }
   }
@@ -62,10 +71,11 @@ export class MemoryActivity implements Activity {
     this.#sweep()
   }
 
-  /** A stamp that arrives after its pod was forgotten makes an entry that nobody would remove. */
+  /** A stamp that arrives after its pod was forgotten makes an entry that nobody would remove; so does a gateway that ends. */
   #sweep(): void {
     const before = this.#clock.monotonic() - FORGET_AFTER_MS
     for (const [podUID, pod] of this.#pods) if (deadlineOf(pod) < before) this.#pods.delete(podUID)
+    for (const [holder, heardAtMs] of this.#heardAtMs) if (heardAtMs < before) this.#heardAtMs.delete(holder)
   }
 
   /** How many pods are known: nothing may stay behind. */

@@ -9,10 +9,10 @@ import type { Activity, CloseAnswer, Stamp, StampAnswer } from './activity.ts'
  */
 export const ACTIVITY_PATH = '/carrel.dev/activity'
 
-const stampBody = z.object({
-  holder: z.string(),
-  stamps: z.array(z.object({ podUID: z.string(), idleMs: z.number(), open: z.boolean(), agoMs: z.number().min(0).optional() })),
-})
+const stamp = z.object({ podUID: z.string(), idleMs: z.number(), open: z.boolean(), agoMs: z.number().min(0).optional() })
+const stampBody = z.object({ holder: z.string(), stamps: z.array(stamp) })
+const touchBody = z.object({ holder: z.string(), stamp })
+const closeBody = z.object({ podUID: z.string(), idleMs: z.number(), mustHaveBeenHeard: z.array(z.string()) })
 const podBody = z.object({ podUID: z.string(), idleMs: z.number() })
 const heldBody = z.object({ podUID: z.string(), otherThan: z.string() })
 const forgetBody = z.object({ podUIDs: z.array(z.string()) })
@@ -33,9 +33,13 @@ async function dispatch(activity: Activity, verb: string, body: unknown): Promis
       const { holder, stamps } = stampBody.parse(body)
       return { answers: await activity.stamp(holder, stamps) }
     }
+    case 'touch': {
+      const touched = touchBody.parse(body)
+      return activity.touch(touched.holder, touched.stamp)
+    }
     case 'close': {
-      const { podUID, idleMs } = podBody.parse(body)
-      return activity.close(podUID, idleMs)
+      const { podUID, idleMs, mustHaveBeenHeard } = closeBody.parse(body)
+      return activity.close(podUID, idleMs, mustHaveBeenHeard)
     }
     case 'isheld': {
       const { podUID, otherThan } = heldBody.parse(body)
@@ -63,7 +67,8 @@ export function activityOverTransport(transport: Transport): Activity {
   }
   return {
     stamp: async (holder, stamps: readonly Stamp[]) => (await call<{ answers: StampAnswer[] }>('stamp', { holder, stamps })).answers,
-    close: (podUID, idleMs) => call<CloseAnswer>('close', { podUID, idleMs }),
+    touch: (holder, touched) => call<StampAnswer>('touch', { holder, stamp: touched }),
+    close: (podUID, idleMs, mustHaveBeenHeard) => call<CloseAnswer>('close', { podUID, idleMs, mustHaveBeenHeard }),
     isHeld: async (podUID, otherThan) => (await call<{ held: boolean }>('isheld', { podUID, otherThan })).held,
     register: async (podUID, idleMs) => void (await call('register', { podUID, idleMs })),
     forget: async (podUIDs) => void (await call('forget', { podUIDs })),

@@ -14,6 +14,8 @@ export interface Admission {
   subresource?: 'status'
   /** What unknown fields get: Strict refuses them, Warn prunes with a warning, Ignore prunes. */
   fieldValidation: 'Strict' | 'Warn' | 'Ignore'
+  /** What the server found wrong with the metadata already: told with the rest, and it too may keep rules from being checked. */
+  found?: readonly Cause[]
 }
 
 export type Admitted = { object: KubeObject; warnings: string[] } | { refused: Refused }
@@ -46,7 +48,7 @@ const RULES_NOT_CHECKED: Cause = {
  * pruned, defaults filled in, and all checked by the CRD's own schema and the twins of its CEL rules. Beyond names that
  * the kind restricts, metadata is the server's matter. The messages are those of the real server.
  */
-export function admit(kind: Kind, { object, old, subresource, fieldValidation }: Admission): Admitted {
+export function admit(kind: Kind, { object, old, subresource, fieldValidation, found = [] }: Admission): Admitted {
   const schema = schemaOf(kind)
   const { value, unknown } = pruneUnknown(schema, object)
   const complaints = unknown.map((field) => `unknown field "${field}"`)
@@ -54,7 +56,7 @@ export function admit(kind: Kind, { object, old, subresource, fieldValidation }:
 
   const filled = applyDefaults(schema, value) as KubeObject
   const before = old && (applyDefaults(schema, old) as KubeObject)
-  const causes = subresource === 'status' ? statusCauses(schema, filled, before) : checkValue(schema, filled, '', before)
+  const causes = [...found, ...(subresource === 'status' ? statusCauses(schema, filled, before) : checkValue(schema, filled, '', before))]
   if (!before || duplicateCauses(schema, before, '').length === 0) causes.push(...duplicateCauses(schema, filled, ''))
   if (causes.some(({ reason }) => BLOCKING.has(reason))) causes.push(RULES_NOT_CHECKED)
   else causes.push(...ruleCauses(kind.rules, filled, before))

@@ -12,6 +12,7 @@ export interface Cause {
     | 'FieldValueTooMany'
     | 'FieldValueNotSupported'
     | 'FieldValueDuplicate'
+    | 'FieldValueForbidden'
   field: string
   message: string
 }

@@ -95,7 +95,7 @@ export class Gateway {
     this.#server.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.#server.server.emit('request', request, response),
     )
-    void sessions.synced.then(() => (this.#isReady = true))
+    void sessions.ready.then(() => (this.#isReady = true))
   }
 
   /** Calls that are open now. */

@@ -62,9 +62,13 @@ function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: C
         retryAfterMs: entered.retryAfterMs,
       })
     case 'unavailable':
-      return new GatewayError('ThrottlingException', 'the Kubernetes API is out of reach, so no session can be opened: please retry', {
-        retryAfterMs: entered.retryAfterMs,
-      })
+      return new GatewayError(
+        'ThrottlingException',
+        'the Kubernetes API or the activity store is out of reach, so the session cannot be opened now: please retry',
+        {
+          retryAfterMs: entered.retryAfterMs,
+        },
+      )
   }
 }
 

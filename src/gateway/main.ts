@@ -1,10 +1,12 @@
 /** Adapter: the gateway as a process of its own. */
+import { openActivity } from '../activity/open.ts'
 import { activityOverTransport } from '../activity/over-transport.ts'
 import { readSettings } from '../env/settings.ts'
 import { systemClock, systemRandom } from '../env/system.ts'
 import { loadCluster } from '../kube/credentials.ts'
 import { httpTransport } from '../kube/http-transport.ts'
 import { openLog } from '../telemetry/log.ts'
+import { onParentGone, reportToParent } from '../telemetry/parent.ts'
 import { tcpDial } from './proxy/dial.ts'
 import { gatewaySettings } from './settings.ts'
 import { DEFAULT_SPOOL_LIMITS, startGateway } from './start.ts'
@@ -13,9 +15,12 @@ const settings = readSettings(
   { name: 'carrel-gateway', description: "Carrel's gateway: authenticates calls and routes session ids to pods." },
   gatewaySettings,
 )
+onParentGone(() => process.exit(1))
 const log = openLog({ name: 'gateway', level: settings.logLevel })
 const kubernetes = httpTransport(loadCluster({ kubeconfig: settings.kubeconfig }))
-const env = { clock: systemClock, random: systemRandom, log, kubernetes, activity: activityOverTransport(kubernetes), dial: tcpDial }
+const base = { clock: systemClock, random: systemRandom, log }
+const opened = await openActivity(settings, base, () => activityOverTransport(kubernetes))
+const env = { ...base, kubernetes, activity: opened.activity, dial: tcpDial }
 const logReaders = new Set(settings.logReaders.split(',').filter((user) => user !== ''))
 
 const gateway = await startGateway(env, {
@@ -29,11 +34,16 @@ const gateway = await startGateway(env, {
   mayReadLogs: ({ subject }) => logReaders.has(subject),
 })
 log.info({ port: gateway.port }, 'gateway listens')
+reportToParent({ listening: gateway.port })
 await gateway.ready
 log.info({ port: gateway.port }, 'gateway ready')
+reportToParent({ ready: true })
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
-    void gateway.stop(settings.drainSeconds * 1000).then(() => kubernetes.close())
+    void gateway
+      .stop(settings.drainSeconds * 1000)
+      .then(() => kubernetes.close())
+      .then(() => opened.end())
   })
 }

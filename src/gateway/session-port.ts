@@ -24,8 +24,8 @@ export interface Sessions {
   enter(target: RuntimeTarget, caller: Caller, sessionId: string, signal: AbortSignal): Promise<Entered>
   /** Ends the session's incarnation; 'unknown' when there is none, or it has ended. */
   stop(target: RuntimeTarget, caller: Caller, sessionId: string, clientToken: string | undefined): Promise<'stopped' | 'unknown'>
-  /** Resolves when the watch-fed tables are complete. */
-  readonly synced: Promise<void>
+  /** Resolves when calls can be served: its view is complete, and others know of this gateway. */
+  readonly ready: Promise<void>
 }
 
 export type Entered =
@@ -41,5 +41,5 @@ export type Entered =
   | { outcome: 'failed'; reason: EndReason; message: string; lastLog: string[] }
   /** Still being provisioned or torn down when the call's patience ended. */
   | { outcome: 'busy'; retryAfterMs: number }
-  /** The API server is out of reach. */
+  /** The API server, or the activity store, is out of reach. */
   | { outcome: 'unavailable'; retryAfterMs: number }

@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import { redisSettings } from '../activity/settings.ts'
 import { arnSettings } from '../sessions/arn-settings.ts'
 
 /** What an installer decides for a gateway. */
 export const gatewaySettings = z.object({
   ...arnSettings,
+  ...redisSettings,
   host: z.string().default('0.0.0.0').describe('Address to listen on.'),
   port: z.coerce.number().int().min(0).max(65_535).default(8700).describe('Port to listen on; 0 takes any free one.'),
   hosts: z.string().optional().describe('Comma-separated Host headers that are served, PORT for the port; without it, any.'),

@@ -1,4 +1,7 @@
 /** Adapter: puts a gateway together. All its wiring. */
+import { PART_LABEL, SYSTEM_NAMESPACE } from '../crds/system.ts'
+import { keepLease } from '../kube/membership.ts'
+import { uuid } from '../env/random.ts'
 import { SessionDesk } from './sessions/sessions.ts'
 import { Tables } from './sessions/tables.ts'
 import { ACCESS_KEY_TYPE, accessKeyOf, type AccessKeys } from './auth/access-keys.ts'
@@ -9,20 +12,25 @@ import { Pools } from './proxy/pools.ts'
 export interface RunningGateway {
   gateway: Gateway
   port: number
-  /** Resolves when the tables are complete. */
+  /** Resolves when the tables are complete and the reaper can know of this gateway. */
   ready: Promise<void>
   /** Drains, then stops. */
   stop(graceMs: number): Promise<void>
 }
 
-const SYSTEM_NAMESPACE = 'carrel-system'
 const MIB = 1024 * 1024
 export const DEFAULT_SPOOL_LIMITS = { perKeyBytes: 1024 * MIB, perAddressBytes: 1024 * MIB, totalBytes: 4096 * MIB }
 
 export async function startGateway(env: GatewayEnv, options: GatewayOptions): Promise<RunningGateway> {
   const end = new AbortController()
   const tables = new Tables(env, { namespace: SYSTEM_NAMESPACE, accessKeyType: ACCESS_KEY_TYPE }, end.signal)
-  const desk = new SessionDesk(env, tables)
+  const name = `gateway-${uuid(env.random)}`
+  const lease = keepLease(
+    { env, transport: env.kubernetes, namespace: SYSTEM_NAMESPACE, name, labels: { [PART_LABEL]: 'gateway' } },
+    end.signal,
+  )
+  const ready = Promise.all([tables.synced, lease.held]).then(() => undefined)
+  const desk = new SessionDesk(env, tables, { name, ready })
   const pools = new Pools()
   desk.onGone((podUID, reason) => pools.remove(podUID, reason === 'AgentExited' ? 'gently' : 'at once'))
   const gateway = new Gateway(env, options, desk, accessKeysIn(tables), pools)
@@ -31,11 +39,11 @@ export async function startGateway(env: GatewayEnv, options: GatewayOptions): Pr
   return {
     gateway,
     port,
-    ready: tables.synced,
+    ready,
     async stop(graceMs) {
       await gateway.drain(graceMs)
       end.abort()
-      await stamping
+      await Promise.all([stamping, lease.ended])
     },
   }
 }

@@ -1,7 +1,7 @@
 import { ApiError, isNotFound } from './errors.ts'
-import type { KubeObject } from './objects.ts'
+import type { KubeObject, Status } from './objects.ts'
 import { pathOf, type Resource } from './resource.ts'
-import type { ApiRequest, Transport } from './transport.ts'
+import type { ApiRequest, ApiResponse, Transport } from './transport.ts'
 
 const PAGE_SIZE = 500
 const MERGE_PATCH = 'application/merge-patch+json'
@@ -61,8 +61,11 @@ export class KubeClient {
     )
   }
 
-  /** JSON merge patch; the preconditions travel in its metadata. */
-  mergePatch<T extends KubeObject>(
+  /**
+   * JSON merge patch; the preconditions travel in its metadata. Throws Conflict when one does not hold. (Of a uid that is
+   * another's, the server says 422: it takes it for an attempt to change the uid.)
+   */
+  async mergePatch<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string | undefined,
     name: string,
@@ -71,10 +74,11 @@ export class KubeClient {
   ): Promise<T> {
     const { subresource, ...preconditions } = options
     const body = { ...patch, metadata: { ...patch.metadata, ...preconditions } }
-    return this.#call<T>(
-      { method: 'PATCH', path: pathOf(resource, namespace, name, subresource), contentType: MERGE_PATCH, body },
-      `patch ${resource.plural} ${name}`,
-    )
+    const doing = `patch ${resource.plural} ${name}`
+    const path = pathOf(resource, namespace, name, subresource)
+    const response = await this.#transport.request({ method: 'PATCH', path, contentType: MERGE_PATCH, body })
+    if (preconditions.uid !== undefined && refusesUid(response)) throw new ApiError(409, 'Conflict', `${doing}: another has its name now`)
+    return answerOf<T>(response, doing)
   }
 
   /**
@@ -120,10 +124,17 @@ export class KubeClient {
   }
 
   async #call<Answer>(request: ApiRequest, doing: string): Promise<Answer> {
-    const response = await this.#transport.request(request)
-    if (response.status >= 300) throw ApiError.from(response, doing)
-    return response.body as Answer
+    return answerOf<Answer>(await this.#transport.request(request), doing)
   }
+}
+
+function answerOf<Answer>(response: ApiResponse, doing: string): Answer {
+  if (response.status >= 300) throw ApiError.from(response, doing)
+  return response.body as Answer
+}
+
+function refusesUid({ status, body }: ApiResponse): boolean {
+  return status === 422 && Boolean((body as Partial<Status>).details?.causes?.some(({ field }) => field === 'metadata.uid'))
 }
 
 interface List<T> {

@@ -35,6 +35,15 @@ export class TransportError extends Error {
   override readonly name = 'TransportError'
 }
 
+/** Not sent: this process is not, or no longer, the leader (`fenced-transport.ts`). A matter for its supervisor, not for a retry. */
+export class NotLeadingError extends Error {
+  override readonly name = 'NotLeadingError'
+
+  constructor(doing: string) {
+    super(`${doing}: not sent, because this process does not hold the leader's Lease`)
+  }
+}
+
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404
 export const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409 && error.reason === 'Conflict'
 export const isAlreadyExists = (error: unknown): boolean =>

@@ -39,17 +39,19 @@ export function httpTransport(cluster: ClusterAccess): Transport & { close(): Pr
   }
 
   async function attempt(request: ApiRequest, fresh: boolean): Promise<ApiResponse> {
-    const signals = [AbortSignal.timeout(request.timeoutMs ?? REQUEST_TIMEOUT_MS), ...(request.signal ? [request.signal] : [])]
+    const late = AbortSignal.timeout(Math.ceil(request.timeoutMs ?? REQUEST_TIMEOUT_MS))
+    const signal = request.signal ? AbortSignal.any([late, request.signal]) : late
     const body = request.body === undefined ? undefined : JSON.stringify(request.body)
     const type: Record<string, string> = body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }
     try {
-      const response = await send(urlOf(request.path, request.query), {
+      const sending = send(urlOf(request.path, request.query), {
         method: request.method,
         dispatcher: requests,
         headers: headersFor(fresh, type),
         body: body ?? null,
-        signal: AbortSignal.any(signals),
+        signal,
       })
+      const response = await unlessAborted(sending, signal)
       return { status: response.statusCode, headers: flat(response.headers), body: parsed(response.headers, await response.body.text()) }
     } catch (error) {
       throw new TransportError(`${request.method} ${request.path}: ${(error as Error).message}`, { cause: error })
@@ -58,11 +60,9 @@ export function httpTransport(cluster: ClusterAccess): Transport & { close(): Pr
 
   async function openWatch(request: WatchRequest, fresh: boolean): Promise<Dispatcher.ResponseData> {
     try {
-      return await send(urlOf(request.path, request.query), {
-        dispatcher: watches,
-        headers: headersFor(fresh),
-        ...(request.signal ? { signal: request.signal } : {}),
-      })
+      const { signal = new AbortController().signal } = request
+      const sending = send(urlOf(request.path, request.query), { dispatcher: watches, headers: headersFor(fresh), signal })
+      return await unlessAborted(sending, signal)
     } catch (error) {
       throw new TransportError(`watch ${request.path}: ${(error as Error).message}`, { cause: error })
     }
@@ -90,6 +90,19 @@ export function httpTransport(cluster: ClusterAccess): Transport & { close(): Pr
     },
     watch,
     close: async () => void (await Promise.all([requests.destroy(), watches.destroy()])),
+  }
+}
+
+/** While it connects, undici heeds no signal: behind a host that vanished, a deadline of a second would be one of ten. */
+async function unlessAborted<Value>(sending: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(signal.reason as Error)
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([sending, promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 

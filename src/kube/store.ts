@@ -1,15 +1,9 @@
+import { Contents, keyFor, keyOf } from './contents.ts'
 import type { KubeObject } from './objects.ts'
 
+export { keyOf } from './contents.ts'
+
 export type Change<T> = { type: 'added'; object: T } | { type: 'updated'; object: T; previous: T } | { type: 'deleted'; object: T }
-
-/** `namespace/name`, or `name` for what has no namespace. */
-export function keyOf(object: KubeObject): string {
-  return keyFor(object.metadata.namespace, object.metadata.name)
-}
-
-function keyFor(namespace: string | undefined, name: string): string {
-  return namespace ? `${namespace}/${name}` : name
-}
 
 /**
  * A watch-fed copy of a collection, read by key or by index. Objects are shared and never changed in place. Listeners
@@ -17,9 +11,8 @@ function keyFor(namespace: string | undefined, name: string): string {
  */
 export class Store<T extends KubeObject> {
   readonly synced: Promise<void>
-  readonly #objects = new Map<string, T>()
   readonly #indexers: Record<string, (object: T) => readonly string[]>
-  readonly #indexes = new Map<string, Map<string, Map<string, T>>>()
+  #contents: Contents<T>
   readonly #listeners = new Set<(change: Change<T>) => void>()
   /** Keys whose object this process wrote and the server's own stream has not shown yet. */
   readonly #ahead = new Set<string>()
@@ -28,12 +21,15 @@ export class Store<T extends KubeObject> {
   /** Up to which resourceVersion the server's own stream has been seen. */
   #asOf = 0n
   #isTelling = false
+  #isFed = false
   #resolveSynced: () => void = () => {}
   #hasSynced = false
 
   constructor(indexes: Record<string, (object: T) => readonly string[]> = {}) {
-    this.#indexers = indexes
-    for (const name of Object.keys(indexes)) this.#indexes.set(name, new Map())
+    this.#indexers = Object.fromEntries(
+      Object.entries(indexes).map(([name, valuesOf]) => [name, (object: T) => this.#read(valuesOf, object)]),
+    )
+    this.#contents = new Contents(this.#indexers)
     this.synced = new Promise((resolve) => (this.#resolveSynced = resolve))
   }
 
@@ -42,23 +38,23 @@ export class Store<T extends KubeObject> {
   }
 
   get size(): number {
-    return this.#objects.size
+    return this.#contents.size
   }
 
   get(namespace: string | undefined, name: string): T | undefined {
-    return this.#objects.get(keyFor(namespace, name))
+    return this.#contents.get(keyFor(namespace, name))
   }
 
   byKey(key: string): T | undefined {
-    return this.#objects.get(key)
+    return this.#contents.get(key)
   }
 
   list(): readonly T[] {
-    return [...this.#objects.values()]
+    return this.#contents.list()
   }
 
   by(index: string, value: string): readonly T[] {
-    return [...(this.#indexes.get(index)?.get(value)?.values() ?? [])]
+    return this.#contents.by(index, value)
   }
 
   /** Answers the way to unsubscribe. */
@@ -73,8 +69,10 @@ export class Store<T extends KubeObject> {
    */
   observe(object: T): void {
     if (versionOf(object) <= this.#asOf) return
-    this.#take('MODIFIED', object)
-    if (this.#objects.get(keyOf(object)) === object) this.#ahead.add(keyOf(object))
+    const kept = this.project(object)
+    if (kept === undefined) return
+    this.#take('MODIFIED', kept)
+    if (this.#contents.get(keyOf(kept)) === kept) this.#ahead.add(keyOf(kept))
     this.#tell()
   }
 
@@ -85,20 +83,33 @@ export class Store<T extends KubeObject> {
     this.#tell()
   }
 
+  /** Takes the pages of a list while they come, so that to show it in the end is little work; see `replaceWith`. */
+  draft(): Contents<T> {
+    return new Contents(this.#indexers)
+  }
+
+  /** The same with a list that is whole already. */
+  replaceAll(objects: readonly T[], resourceVersion: string): void {
+    const draft = this.draft()
+    draft.add(objects)
+    this.replaceWith(draft, resourceVersion)
+  }
+
   /**
    * A complete relist as of `resourceVersion`, in one step: listeners hear of it when the new collection is whole. What
    * this process wrote after that version stays.
    */
-  replaceAll(objects: readonly T[], resourceVersion: string): void {
-    const listed = new Map(objects.map((object) => [keyOf(object), object]))
+  replaceWith(draft: Contents<T>, resourceVersion: string): void {
+    const before = this.#contents
     this.#asOf = numberOf(resourceVersion)
     for (const key of this.#ahead) {
-      const held = this.#objects.get(key)
-      if (held && versionOf(held) > this.#asOf) listed.set(key, held)
+      const held = before.get(key)
+      if (held && versionOf(held) > this.#asOf) draft.put(key, held)
       else this.#ahead.delete(key)
     }
-    for (const [key, held] of this.#objects) if (!listed.has(key)) this.#remove(held, held)
-    for (const [key, object] of listed) this.#put(object, this.#objects.get(key))
+    this.#contents = draft
+    for (const [key, held] of before.entries()) if (!draft.get(key)) this.#untold.push({ type: 'deleted', object: held })
+    for (const [key, object] of draft.entries()) this.#compare(object, before.get(key))
     this.#hasSynced = true
     this.#resolveSynced()
     this.#tell()
@@ -106,50 +117,37 @@ export class Store<T extends KubeObject> {
 
   /** Whether it was news, or at least no older than what is held. */
   #take(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: T): boolean {
-    const held = this.#objects.get(keyOf(object))
+    const key = keyOf(object)
+    const held = this.#contents.get(key)
     const version = versionOf(object)
     if (held && versionOf(held) > version) return false
-    if (type === 'DELETED') this.#remove(object, held)
-    else this.#put(object, held)
+    if (type === 'DELETED') this.#remove(key, object, held)
+    else if (this.#compare(object, held)) this.#contents.put(key, object)
     return true
   }
 
-  #put(object: T, held: T | undefined): void {
-    if (held && held.metadata.uid !== object.metadata.uid) {
-      // deleted and made anew while nobody looked
-      this.#remove(held, held)
-      held = undefined
-    }
-    if (held && held.metadata.resourceVersion === object.metadata.resourceVersion) return
-    if (held) this.#index(held, 'drop')
-    this.#objects.set(keyOf(object), object)
-    this.#index(object, 'add')
-    this.#untold.push(held ? { type: 'updated', object, previous: held } : { type: 'added', object })
+  /** Notes what became of the object that was held under the same key, for the listeners; answers whether it is another. */
+  #compare(object: T, held: T | undefined): boolean {
+    if (held === undefined) this.#untold.push({ type: 'added', object })
+    // deleted and made anew while nobody looked
+    else if (held.metadata.uid !== object.metadata.uid) this.#untold.push({ type: 'deleted', object: held }, { type: 'added', object })
+    else if (held.metadata.resourceVersion !== object.metadata.resourceVersion)
+      this.#untold.push({ type: 'updated', object, previous: held })
+    else return false
+    return true
   }
 
-  #remove(object: T, held: T | undefined): void {
+  #remove(key: string, object: T, held: T | undefined): void {
     if (held === undefined) return
-    this.#index(held, 'drop')
-    this.#objects.delete(keyOf(held))
+    this.#contents.remove(key)
     // A name that is free again was free of its former holder, too.
     this.#untold.push({ type: 'deleted', object: held.metadata.uid === object.metadata.uid ? object : held })
   }
 
-  #index(object: T, what: 'add' | 'drop'): void {
-    for (const name of Object.keys(this.#indexers)) {
-      const index = this.#indexes.get(name)!
-      for (const value of this.#valuesOf(name, object)) {
-        const entries = index.get(value) ?? new Map<string, T>()
-        if (what === 'add') index.set(value, entries.set(keyOf(object), object))
-        else if (entries.delete(keyOf(object)) && entries.size === 0) index.delete(value)
-      }
-    }
-  }
-
   /** One object that an index cannot read is in no index; the others must not suffer from it. */
-  #valuesOf(index: string, object: T): readonly string[] {
+  #read(valuesOf: (object: T) => readonly string[], object: T): readonly string[] {
     try {
-      return this.#indexers[index]!(object)
+      return valuesOf(object)
     } catch (error) {
       queueMicrotask(() => this.onListenerError(error))
       return []
@@ -160,7 +158,9 @@ export class Store<T extends KubeObject> {
   #tell(): void {
     if (this.#isTelling) return
     this.#isTelling = true
-    for (let change = this.#untold.shift(); change !== undefined; change = this.#untold.shift()) this.#tellOne(change)
+    // By index: to shift a long array moves all of it, and a first list is long.
+    for (let next = 0; next < this.#untold.length; next += 1) this.#tellOne(this.#untold[next]!)
+    this.#untold.length = 0
     this.#isTelling = false
   }
 
@@ -173,6 +173,16 @@ export class Store<T extends KubeObject> {
       }
     }
   }
+
+  /** One stream feeds a store: two would tell each other's changes anew. Answers the way to end it; throws when there is one. */
+  feed(): () => void {
+    if (this.#isFed) throw new Error('this store is fed already: end the reflector that does it, or give the other one a store of its own')
+    this.#isFed = true
+    return () => void (this.#isFed = false)
+  }
+
+  /** What is kept of an object that this process wrote; the reflector sets it to its own projection. */
+  project: (object: T) => T | undefined = (object) => object
 
   /** Where the error of a listener or an index goes; the reflector sets it to its log. */
   onListenerError: (error: unknown) => void = () => {}

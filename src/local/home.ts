@@ -29,6 +29,11 @@ export function openHome(path: string): Home {
   }
 }
 
+/** Where the kubeconfig of one of the installation's identities is. */
+export function kubeconfigIn(home: Home, identity: string): string {
+  return identity === 'admin' ? home.kubeconfig : join(home.root, `${identity}.kubeconfig`)
+}
+
 /** Written whole or not at all, readable by its user only. */
 export function writePrivate(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 })

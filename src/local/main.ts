@@ -1,5 +1,6 @@
-/** Adapter: `npm start`: a whole installation in one process, on an embedded Kubernetes API. */
-import { relative } from 'node:path'
+/** Adapter: `npm start`: a whole installation on this machine, in one process or in several, on an embedded Kubernetes API or another. */
+import { relative, resolve } from 'node:path'
+import { openRedisActivity } from '../activity/redis.ts'
 import { readSettings } from '../env/settings.ts'
 import { systemClock, systemRandom } from '../env/system.ts'
 import { agentRuntimeArn, agentRuntimeId } from '../sessions/runtime-id.ts'
@@ -7,9 +8,11 @@ import { openLog } from '../telemetry/log.ts'
 import { envFile, lockHome, openHome, writePrivate } from './home.ts'
 import { holderOfPort } from './ports.ts'
 import { localAccessKey } from './start/access-key.ts'
-import { startApi } from './start/api.ts'
+import { attachToApi } from './start/attached.ts'
+import { startEmbeddedApi } from './start/embedded.ts'
 import { applyHello, callHello } from './start/hello.ts'
-import { startParts } from './start/parts.ts'
+import { startParts, type RunningParts } from './start/parts.ts'
+import { startReplicas } from './start/replicas.ts'
 import { localSettings } from './start/settings.ts'
 import { firstCall, nextSteps, started, type Welcome } from './start/welcome.ts'
 
@@ -41,11 +44,16 @@ const env = { clock: systemClock, random: systemRandom, log }
 const IMPATIENT_MS = 1_000
 
 let isReady = false
-const api = await startApi(env, home, settings, () => isReady).catch((error: Error) => giveUp(error.message))
+const { kubeconfig } = settings
+const starting =
+  kubeconfig === undefined
+    ? startEmbeddedApi(env, home, settings, () => isReady)
+    : attachToApi(env, home, { ...settings, kubeconfig: resolve(kubeconfig) })
+const api = await starting.catch((error: Error) => giveUp(error.message))
 const key = await localAccessKey(api.admin, env.random)
-const parts = settings.onlyApi ? undefined : await startParts(env, home, settings, api)
+const parts = settings.onlyApi ? undefined : await startAllParts().catch((error: Error) => giveUp(error.message))
 stopOnSignals()
-await parts?.ready
+await parts?.ready.catch((error: Error) => giveUp(error.message))
 isReady = true
 
 const welcome: Welcome = {
@@ -64,13 +72,27 @@ if (settings.hello && parts) {
 }
 process.stdout.write(nextSteps(welcome))
 
+async function startAllParts(): Promise<RunningParts> {
+  const { redis, replicas } = settings
+  // Opened here first: what is wrong with it is said on the terminal, once.
+  const activity = redis === undefined ? undefined : await openRedisActivity({ ...settings, redis }, env)
+  if (replicas === undefined) {
+    const started = await startParts(env, home, settings, api, activity)
+    return { ...started, stop: () => started.stop().finally(() => activity?.disconnect()) }
+  }
+  activity?.disconnect()
+  if (redis === undefined)
+    throw new Error('--replicas needs --redis URL: several gateways and operators keep in one Redis which sessions are in use')
+  return startReplicas(env, home, { ...settings, replicas, redis }, api)
+}
+
 function writeEnv(): void {
   const { accessKeyId, secretAccessKey } = key
   writePrivate(
     home.env,
     envFile({
       gatewayUrl: welcome.gatewayUrl,
-      kubeconfig: home.kubeconfig,
+      kubeconfig: api.kubeconfig,
       region: settings.region,
       accessKeyId,
       secretAccessKey,

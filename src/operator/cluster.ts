@@ -1,15 +1,21 @@
 import { AGENT_RUNTIMES } from '../crds/agent-runtime.ts'
 import type { AgentRuntime } from '../crds/agent-runtime.ts'
-import { AGENT_SESSIONS, SESSION_UID_LABEL } from '../crds/agent-session.ts'
+import { AGENT_CONTAINER, AGENT_SESSIONS, SESSION_UID_LABEL } from '../crds/agent-session.ts'
 import type { AgentSession } from '../crds/agent-session.ts'
+import { GATEWAYS_SELECTOR, SYSTEM_NAMESPACE } from '../crds/system.ts'
 import { KubeClient } from '../kube/client.ts'
 import { EventRecorder } from '../kube/events.ts'
+import { LEASES, type Lease } from '../kube/lease.ts'
+import { LiveHolders } from '../kube/live-holders.ts'
 import type { ControllerRevision, Pod } from '../kube/objects.ts'
 import { reflect } from '../kube/reflector.ts'
 import { CONTROLLER_REVISIONS, PODS } from '../kube/resource.ts'
 import { Store } from '../kube/store.ts'
 import type { OperatorEnv } from './env.ts'
 import type { VersionedSpec } from './runtime/version.ts'
+
+/** The Lease of a gateway that died is removed after so many of its durations. */
+const DEAD_LEASE_DURATIONS = 10
 
 /** The cluster as the operator sees it: watch-fed stores to read from, and a client to write with. */
 export class Cluster {
@@ -20,11 +26,22 @@ export class Cluster {
   /** Session pods only, by the key of the session that their name and owner speak of. */
   readonly pods = new Store<Pod>({ session: (pod) => sessionKeyOf(pod) })
   readonly revisions = new Store<ControllerRevision<VersionedSpec>>({ owner: (revision) => ownerUIDs(revision) })
+  /** Who must have been heard of before a session is closed. */
+  readonly gateways: LiveHolders
+  readonly #leases = new Store<Lease>()
   readonly #env: OperatorEnv
 
   constructor(env: OperatorEnv) {
     this.#env = env
     this.client = new KubeClient(env.kubernetes)
+    this.gateways = new LiveHolders({
+      env,
+      transport: env.kubernetes,
+      store: this.#leases,
+      namespace: SYSTEM_NAMESPACE,
+      labelSelector: GATEWAYS_SELECTOR,
+      removeAfterDurations: DEAD_LEASE_DURATIONS,
+    })
     this.events = new EventRecorder(env, this.client, { controller: 'carrel.dev/operator', instance: 'operator' })
   }
 
@@ -34,8 +51,12 @@ export class Cluster {
     const shared = { env: this.#env, transport }
     void reflect({ ...shared, resource: AGENT_RUNTIMES, store: this.runtimes }, signal)
     void reflect({ ...shared, resource: AGENT_SESSIONS, store: this.sessions }, signal)
-    void reflect({ ...shared, resource: PODS, store: this.pods, labelSelector: SESSION_UID_LABEL }, signal)
+    void reflect({ ...shared, resource: PODS, store: this.pods, labelSelector: SESSION_UID_LABEL, transform: judgedPart }, signal)
     void reflect({ ...shared, resource: revisionsOfRuntimes, store: this.revisions, labelSelector: 'carrel.dev/runtime' }, signal)
+    void reflect(
+      { ...shared, resource: LEASES, store: this.#leases, namespace: SYSTEM_NAMESPACE, labelSelector: GATEWAYS_SELECTOR },
+      signal,
+    )
     await Promise.all([this.runtimes.synced, this.sessions.synced, this.pods.synced, this.revisions.synced])
   }
 
@@ -69,4 +90,31 @@ function sessionKeyOf(pod: Pod): string[] {
 
 function ownerUIDs(revision: ControllerRevision): string[] {
   return (revision.metadata.ownerReferences ?? []).map((owner) => owner.uid)
+}
+
+/** All that a session is judged by; ten thousand of them stay small. */
+function judgedPart(pod: Pod): Pod {
+  const { name, namespace, uid, resourceVersion, labels, ownerReferences, deletionTimestamp } = pod.metadata
+  const { phase, reason, message, podIP, containerStatuses } = pod.status ?? {}
+  const ended = containerStatuses?.find((container) => container.name === AGENT_CONTAINER && container.state?.terminated)
+  return {
+    apiVersion: pod.apiVersion,
+    kind: pod.kind,
+    metadata: {
+      name,
+      namespace: namespace!,
+      uid: uid!,
+      resourceVersion: resourceVersion!,
+      labels: labels ?? {},
+      ownerReferences: ownerReferences ?? [],
+      ...(deletionTimestamp ? { deletionTimestamp } : {}),
+    },
+    status: {
+      ...(phase ? { phase } : {}),
+      ...(reason ? { reason } : {}),
+      ...(message ? { message } : {}),
+      ...(podIP ? { podIP } : {}),
+      ...(ended ? { containerStatuses: [ended] } : {}),
+    },
+  }
 }

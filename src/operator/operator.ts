@@ -1,3 +1,4 @@
+import { OPEN_LEASE_MS } from '../activity/activity.ts'
 import { enqueueOn, runController } from '../kube/controller.ts'
 import { WorkQueue } from '../kube/workqueue.ts'
 import { keyOf } from '../kube/store.ts'
@@ -10,12 +11,15 @@ import type { OperatorSettings } from './settings.ts'
 
 const SESSION_WORKERS = 16
 const RUNTIME_WORKERS = 2
+/** A list of the gateways that is older than this is read anew; the store's call comes within the rest of OPEN_LEASE_MS. */
+const LONGEST_KNOWN_MS = OPEN_LEASE_MS - 1_000
 
 /** All wiring of the operator in one place: what is watched, what it wakes, and who works. */
 export class Operator {
   readonly #env: OperatorEnv
   readonly #settings: OperatorSettings
-  readonly #cluster: Cluster
+  /** As it sees it. */
+  readonly cluster: Cluster
   readonly #runtimes: WorkQueue
   readonly #sessions: WorkQueue
   readonly #vigil: Vigil
@@ -23,22 +27,35 @@ export class Operator {
   constructor(env: OperatorEnv, settings: OperatorSettings) {
     this.#env = env
     this.#settings = settings
-    this.#cluster = new Cluster(env)
+    this.cluster = new Cluster(env)
     this.#runtimes = new WorkQueue(env)
     this.#sessions = new WorkQueue(env)
-    this.#vigil = new Vigil(env, (sessionKey) => this.#sessions.add(sessionKey))
+    this.#vigil = new Vigil(
+      env,
+      (sessionKey) => this.#sessions.add(sessionKey),
+      () => this.#gateways(),
+    )
   }
 
   /** True once its view of the cluster is complete and it works. */
   get ready(): boolean {
-    const { runtimes, sessions, pods, revisions } = this.#cluster
+    const { runtimes, sessions, pods, revisions } = this.cluster
     return runtimes.hasSynced && sessions.hasSynced && pods.hasSynced && revisions.hasSynced
   }
 
-  /** Works until the signal aborts. */
+  /** Follows and works until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const env = this.#env
-    const cluster = this.#cluster
+    await this.follow(signal)
+    await this.work(signal)
+  }
+
+  /**
+   * Fills the stores and the queues until the signal aborts, and writes nothing; resolves once its view is complete. Who
+   * waits to lead has this behind it when its turn comes.
+   */
+  async follow(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const cluster = this.cluster
     enqueueOn(cluster.runtimes, this.#runtimes)
     enqueueOn(cluster.runtimes, this.#sessions, (runtime) => cluster.sessions.by('runtime', keyOf(runtime)).map(keyOf))
     enqueueOn(cluster.revisions, this.#runtimes, (revision) => [
@@ -52,11 +69,29 @@ export class Operator {
       const owner = pod.metadata.ownerReferences?.find((reference) => reference.controller)
       return owner ? [`${pod.metadata.namespace}/${owner.name}`] : []
     })
-    await cluster.follow(signal)
-    env.log.info({ runtimes: cluster.runtimes.list().length, sessions: cluster.sessions.list().length }, 'operator ready')
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    await Promise.race([cluster.follow(signal), aborted])
+    if (signal.aborted) return
+    this.#env.log.info({ runtimes: cluster.runtimes.list().length, sessions: cluster.sessions.list().length }, 'operator ready')
+  }
 
+  /**
+   * A gateway whose Lease is younger than what is known has not called for long: its first call asked the store, which holds
+   * the session by that for OPEN_LEASE_MS.
+   */
+  async #gateways(): Promise<readonly string[] | undefined> {
+    const { gateways } = this.cluster
+    const knownForMs = this.#env.clock.monotonic() - (gateways.asOfMs ?? -Infinity)
+    return knownForMs < LONGEST_KNOWN_MS || (await gateways.refresh()) ? gateways.live() : undefined
+  }
+
+  /** Works off what the queues hold until the signal aborts; after `follow`, in one process at a time. */
+  async work(signal: AbortSignal): Promise<void> {
+    const env = this.#env
+    const cluster = this.cluster
     const tools = { cluster, env, settings: this.#settings, vigil: this.#vigil }
     await Promise.all([
+      cluster.gateways.run(signal),
       runController(
         {
           env,

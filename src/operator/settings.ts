@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import { redisSettings } from '../activity/settings.ts'
 import { arnSettings } from '../sessions/arn-settings.ts'
 
 /** What an installer decides for the whole installation. */
 export const operatorSettings = z.strictObject({
   ...arnSettings,
+  ...redisSettings,
   artifacts: z
     .enum(['code', 'container'])
     .default('container')

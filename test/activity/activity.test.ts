@@ -1,90 +1,72 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
-import { OPEN_LEASE_MS, type Activity } from '../../src/activity/activity.ts'
+import { test } from 'node:test'
+import { FORGET_AFTER_MS, HEARD_MS, OPEN_LEASE_MS, type Activity } from '../../src/activity/activity.ts'
 import { MemoryActivity } from '../../src/activity/memory.ts'
 import { ACTIVITY_PATH, activityOverTransport, serveActivity } from '../../src/activity/over-transport.ts'
 import type { Transport } from '../../src/kube/transport.ts'
-
-/** A store whose time stands still until the test moves it. */
-class Fixture {
-  nowMs = 1_000
-  readonly activity: Activity
-
-  constructor(over: 'memory' | 'transport') {
-    const memory = new MemoryActivity({ monotonic: () => this.nowMs })
-    this.activity = over === 'memory' ? memory : activityOverTransport(transportTo(memory))
-  }
-}
+import { portSuite, type StoreUnderTest } from './port-suite.ts'
 
 /** Through JSON, as the wire would. */
-function transportTo(memory: Activity): Transport {
+function transportTo(memory: () => Activity): Transport {
   return {
     async request({ path, body }) {
-      const answer = await serveActivity(memory, path.slice(ACTIVITY_PATH.length + 1), JSON.parse(JSON.stringify(body)))
+      const answer = await serveActivity(memory(), path.slice(ACTIVITY_PATH.length + 1), JSON.parse(JSON.stringify(body)))
       return { ...answer, headers: {}, body: JSON.parse(JSON.stringify(answer.body)) as unknown }
     },
     watch: () => assert.fail('no watch'),
   }
 }
 
-for (const over of ['memory', 'transport'] as const) {
-  describe(`the activity store, ${over}`, () => {
-    test('closes at the deadline and not a millisecond before', async () => {
-      const fixture = new Fixture(over)
-      await fixture.activity.register('pod', 900)
-      fixture.nowMs += 899
-      assert.deepEqual(await fixture.activity.close('pod', 900), { closed: false, remainingMs: 1 })
-      fixture.nowMs += 1
-      assert.deepEqual(await fixture.activity.close('pod', 900), { closed: true })
-    })
-
-    test('a pod that was closed stays closed: a stamp afterwards answers closed', async () => {
-      const fixture = new Fixture(over)
-      await fixture.activity.register('pod', 10)
-      fixture.nowMs += 10
-      await fixture.activity.close('pod', 10)
-      assert.deepEqual(await fixture.activity.stamp('g', [{ podUID: 'pod', idleMs: 10, open: true }]), [{ podUID: 'pod', closed: true }])
-      assert.deepEqual(await fixture.activity.close('pod', 10), { closed: true })
-    })
-
-    test('an open stamp holds the pod for the lease and no longer: a dead gateway stops counting', async () => {
-      const fixture = new Fixture(over)
-      await fixture.activity.stamp('g', [{ podUID: 'pod', idleMs: 10, open: true }])
-      fixture.nowMs += OPEN_LEASE_MS - 1
-      assert.equal(await fixture.activity.isHeld('pod', 'other'), true)
-      assert.equal(await fixture.activity.isHeld('pod', 'g'), false)
-      assert.equal((await fixture.activity.close('pod', 10)).closed, false)
-      fixture.nowMs += 1
-      assert.equal((await fixture.activity.close('pod', 10)).closed, true)
-    })
-
-    test("one gateway's end does not end another's stream", async () => {
-      const fixture = new Fixture(over)
-      await fixture.activity.stamp('a', [{ podUID: 'pod', idleMs: 10, open: true }])
-      await fixture.activity.stamp('b', [{ podUID: 'pod', idleMs: 10, open: false }])
-      fixture.nowMs += 1_000
-      assert.equal((await fixture.activity.close('pod', 10)).closed, false)
-    })
-
-    test('idle counts from the moment the last call ended, however late the store is told', async () => {
-      const fixture = new Fixture(over)
-      await fixture.activity.stamp('g', [{ podUID: 'pod', idleMs: 1_000, open: true }])
-      fixture.nowMs += 700
-      const [answer] = await fixture.activity.stamp('g', [{ podUID: 'pod', idleMs: 1_000, open: false, agoMs: 200 }])
-      assert.deepEqual(answer, { podUID: 'pod', closed: false, remainingMs: 800 })
-    })
-
-    test('a store that was emptied closes nothing before a full idle window has passed', async () => {
-      const fixture = new Fixture(over)
-      assert.deepEqual(await fixture.activity.close('pod', 500), { closed: false, remainingMs: 500 })
-    })
-
-    test('what was forgotten is unknown', async () => {
-      const fixture = new Fixture(over)
-      await fixture.activity.register('pod', 10)
-      fixture.nowMs += 20
-      await fixture.activity.forget(['pod'])
-      assert.deepEqual(await fixture.activity.close('pod', 10), { closed: false, remainingMs: 10 })
-    })
-  })
+function inMemory(over: 'memory' | 'transport'): StoreUnderTest {
+  let nowMs = 1_000
+  const fresh = (): MemoryActivity => new MemoryActivity({ monotonic: () => nowMs })
+  let memory = fresh()
+  const transport = activityOverTransport(transportTo(() => memory))
+  return {
+    get activity() {
+      return over === 'memory' ? memory : transport
+    },
+    advance: async (ms) => void (nowMs += ms),
+    empty: async () => void (memory = fresh()),
+  }
 }
+
+portSuite('in memory', async () => inMemory('memory'))
+portSuite('in memory, over the transport', async () => inMemory('transport'))
+
+test('what a gateway had open at its heartbeat is held for as long as it counts as heard', () => {
+  assert.ok(HEARD_MS <= OPEN_LEASE_MS)
+})
+
+test('in memory it closes at the very millisecond', async () => {
+  let nowMs = 0
+  const activity = new MemoryActivity({ monotonic: () => nowMs })
+  await activity.register('pod', 900)
+  nowMs = 899
+  assert.deepEqual(await activity.close('pod', 900, []), { closed: false, remainingMs: 1 })
+  nowMs = 900
+  assert.deepEqual(await activity.close('pod', 900, []), { closed: true })
+})
+
+test('in memory nothing stays behind: what nobody forgets goes an hour after its deadline', async () => {
+  let nowMs = 0
+  const activity = new MemoryActivity({ monotonic: () => nowMs })
+  await activity.touch('g', { podUID: 'late', idleMs: 1_000, open: false })
+  nowMs = 1_000 + FORGET_AFTER_MS
+  await activity.forget([])
+  assert.equal(activity.size, 1)
+  nowMs += 1
+  await activity.forget([])
+  assert.equal(activity.size, 0)
+})
+
+test('what the transport brings is checked: a body of another shape is a bad request', async () => {
+  const memory = new MemoryActivity({ monotonic: () => 0 })
+  for (const [verb, body] of [
+    ['close', { podUID: 'pod', idleMs: 1 }],
+    ['touch', { holder: 'g', stamp: { podUID: 'pod' } }],
+    ['stamp', { holder: 'g', stamps: [{ podUID: 'pod', idleMs: 1, open: true, agoMs: -1 }] }],
+  ] as const) {
+    assert.equal((await serveActivity(memory, verb, body)).status, 400, verb)
+  }
+})

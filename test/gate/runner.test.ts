@@ -7,7 +7,7 @@ import { test, type TestContext } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const RINGS = ['PYTHON', 'KUBECTL', 'CHROMIUM', 'NODE20', 'NPM11', 'NPM12']
+const RINGS = ['PYTHON', 'KUBECTL', 'CHROMIUM', 'NODE20', 'NPM11', 'NPM12', 'CONTROL_PLANE', 'REDIS', 'FAKETIME']
 
 /** A checkout with these tests only. */
 function checkout(t: TestContext, tests: Record<string, string>): string {

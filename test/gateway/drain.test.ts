@@ -59,7 +59,7 @@ test('a call that does not end within the grace is broken off', async (t) => {
 })
 
 test('a gateway whose tables are not complete is alive, not ready, and answers 429', async (t) => {
-  const served = await serve(t, undefined, { synced: new Promise(() => {}) })
+  const served = await serve(t, undefined, { ready: new Promise(() => {}) })
   assert.deepEqual(
     [(await fetch(new URL('/healthz', served.url))).status, (await fetch(new URL('/readyz', served.url))).status],
     [200, 503],

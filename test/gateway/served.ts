@@ -28,7 +28,7 @@ export const ARN = agentRuntimeArn(RUNTIME_ID, SCOPE)
 
 /** The decisions, played. */
 export class PlayedSessions implements Sessions {
-  synced = Promise.resolve()
+  ready = Promise.resolve()
   entered: { sessionId: string; caller: Caller }[] = []
   stopped: { sessionId: string; clientToken: string | undefined }[] = []
   /** Calls that are held open. */
@@ -89,7 +89,7 @@ export const answerOk: RequestListener = (request, response) => {
 export async function serve(
   t: TestContext,
   agent: (request: IncomingMessage, response: ServerResponse) => void = answerOk,
-  { allowHeaders, synced, ...options }: Partial<GatewayOptions> & { allowHeaders?: string[]; synced?: Promise<void> } = {},
+  { allowHeaders, ready, ...options }: Partial<GatewayOptions> & { allowHeaders?: string[]; ready?: Promise<void> } = {},
 ): Promise<Served> {
   const reached: IncomingMessage[] = []
   const server = createServer((request, response) => {
@@ -99,7 +99,7 @@ export async function serve(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const pod = { uid: 'pod-1', address: '127.0.0.1', port: (server.address() as AddressInfo).port }
   const sessions = new PlayedSessions(pod, runtimeOf(allowHeaders))
-  if (synced) sessions.synced = synced
+  if (ready) sessions.ready = ready
   const pools = new Pools()
   const spoolDirectory = mkdtempSync(join(tmpdir(), 'carrel-spool-'))
   const log: Served['log'] = []
@@ -129,7 +129,7 @@ export async function serve(
     pools,
   )
   const { port } = await gateway.listen()
-  if (!synced) await sessions.synced
+  if (!ready) await sessions.ready
   const url = `http://127.0.0.1:${port}`
   const raw = new RawGateway(url, SIGNING)
   t.after(async () => {

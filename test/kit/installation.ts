@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chownSync, copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -7,9 +7,14 @@ import { promisify } from 'node:util'
 import { BedrockAgentCoreClient } from '@aws-sdk/client-bedrock-agentcore'
 import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
 import type { AgentSession } from '../../src/crds/agent-session.ts'
+import type { AuditLine } from '../control-plane/control-plane.ts'
 import { eventually } from './eventually.ts'
 import { ApiAccess } from './api-access.ts'
+import type { Place } from '../../scripts/places.ts'
+import { PLACE } from './place.ts'
+import { lendPlane, type LentPlane } from './planes.ts'
 import { RawGateway } from './raw-gateway.ts'
+import { lendRedis, type LentRedis } from './redises.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const START_WITHIN_MS = 30_000
@@ -17,6 +22,10 @@ const run = promisify(execFile)
 
 export interface InstallationOptions {
   args?: string[]
+  /** Default: the place that the runner chose. */
+  place?: Place
+  /** What the place needs; `start` lends them. */
+  surroundings?: Surroundings
   home?: string
   /** Apply the example and make the first call, as users get it. Default false. */
   hello?: boolean
@@ -27,6 +36,12 @@ export interface InstallationOptions {
   environment?: Record<string, string>
   /** Instead of this process's own. */
   wholeEnvironment?: NodeJS.ProcessEnv
+}
+
+/** What an installation is joined to, and survives it. */
+export interface Surroundings {
+  plane?: LentPlane
+  redis?: LentRedis
 }
 
 /** A running installation, as a user would have it: started by the launcher, spoken to over its ports and files. */
@@ -46,7 +61,7 @@ export class Installation {
     this.child = child
     this.#output = output
     this.env = exportsOf(join(home, 'env'))
-    this.api = new ApiAccess(join(home, 'kubeconfig'))
+    this.api = new ApiAccess(this.env['KUBECONFIG']!)
     this.gateway = new RawGateway(this.env['CARREL_GATEWAY_URL']!, {
       accessKeyId: this.env['AWS_ACCESS_KEY_ID']!,
       secretAccessKey: this.env['AWS_SECRET_ACCESS_KEY']!,
@@ -57,9 +72,11 @@ export class Installation {
   /** Stopped, and its folder removed, when the test ends. */
   static async start(t: TestContext, options: InstallationOptions = {}): Promise<Installation> {
     const home = options.home ?? mkdtempSync(join(tmpdir(), 'carrel-home-'))
-    const installation = await Installation.launch({ ...options, home })
+    const surroundings = options.surroundings ?? (await lend(options.place ?? PLACE))
+    const installation = await Installation.launch({ ...options, home, surroundings })
     t.after(async () => {
       await installation.stop()
+      if (options.surroundings === undefined) await giveBack(surroundings)
       if (options.home === undefined) rmSync(home, { recursive: true, force: true })
     })
     return installation
@@ -67,9 +84,14 @@ export class Installation {
 
   /** Without a test's clean-up: the caller stops it. */
   static async launch(options: InstallationOptions & { home: string }): Promise<Installation> {
-    const { home, hello = false, args = [] } = options
+    const { home, hello = false, args = [], surroundings = {} } = options
+    const { plane, redis } = surroundings
+    const joined = [
+      ...(plane ? ['--kubeconfig', copyFor(home, plane.plane.kubeconfig)] : []),
+      ...(redis ? ['--replicas', '2', '--redis', redis.server.url] : []),
+    ]
     const [program, ...before] = options.command ?? [process.execPath, join(ROOT, 'bin', 'start.js')]
-    const parameters = [...before, '--port', '0', '--api-port', '0', '--home', home, ...(hello ? [] : ['--no-hello']), ...args]
+    const parameters = [...before, '--port', '0', '--api-port', '0', '--home', home, ...(hello ? [] : ['--no-hello']), ...joined, ...args]
     const environment = { ...(options.wholeEnvironment ?? process.env), ...options.environment }
     const child = spawn(program!, parameters, {
       cwd: options.cwd ?? ROOT,
@@ -84,19 +106,21 @@ export class Installation {
       await Installation.#untilStarted(child, output)
       return new Installation(options, home, child, output)
     } catch (error) {
-      process.kill(-child.pid!, 'SIGKILL')
+      if (child.exitCode === null) process.kill(-child.pid!, 'SIGKILL')
       throw error
     }
   }
 
   static async #untilStarted(child: ChildProcess, output: string[]): Promise<void> {
-    await eventually(
-      () => {
-        if (child.exitCode !== null) throw new Error(`it exited with ${child.exitCode}: ${output.join('')}`)
-        return output.join('').includes('Ctrl-C stops everything')
-      },
-      { withinMs: START_WITHIN_MS, because: 'the installation says that it has started' },
-    )
+    const died = new Promise<never>((_, reject) => {
+      child.once('exit', (code, signal) => reject(new Error(`it exited with ${signal ?? code}: ${output.join('')}`)))
+    })
+    died.catch(() => {}) // it ends one day, long after this
+    const says = eventually(() => output.join('').includes('Ctrl-C stops everything'), {
+      withinMs: START_WITHIN_MS,
+      because: 'the installation says that it has started',
+    })
+    await Promise.race([says, died])
   }
 
   get output(): string {
@@ -123,9 +147,8 @@ export class Installation {
 
   /** kill -9 of the process that holds everything, not of its launcher. */
   async killHard(): Promise<void> {
-    const [pid] = readFileSync(join(this.home, 'lock'), 'utf8').split(' ')
     const exited = new Promise((resolve) => this.child.once('exit', resolve))
-    process.kill(Number(pid), 'SIGKILL')
+    process.kill(this.#pid(), 'SIGKILL')
     await exited
   }
 
@@ -171,18 +194,54 @@ export class Installation {
     return body.status.podIP
   }
 
-  /** Lines of the audit log. */
-  audit(): {
-    verb: string
-    user: { username?: string }
-    objectRef?: { resource: string; name?: string; subresource?: string }
-    responseStatus: { code: number }
-  }[] {
-    const text = readFileSync(join(this.home, 'audit.log'), 'utf8')
+  /** Path of the kubeconfig of a part, or of the administrator. */
+  kubeconfigOf(identity: 'admin' | 'operator' | 'gateway' | 'kubelet'): string {
+    return identity === 'admin' ? this.env['KUBECONFIG']! : join(this.home, `${identity}.kubeconfig`)
+  }
+
+  /** The processes that gateways are in. */
+  gatewayPids(): number[] {
+    const replicas = join(this.home, 'replicas.json')
+    if (!existsSync(replicas)) return [this.#pid()]
+    const { gateways } = JSON.parse(readFileSync(replicas, 'utf8')) as { gateways: { pid: number }[] }
+    return gateways.map(({ pid }) => pid)
+  }
+
+  /** Of the process that holds everything, not of its launcher. */
+  #pid(): number {
+    return Number(readFileSync(join(this.home, 'lock'), 'utf8').split(' ')[0])
+  }
+
+  /** Every line that a gateway has logged. */
+  gatewayLog(): string[] {
+    const logs = join(this.home, 'logs')
+    const files = readdirSync(logs).filter((file) => /^(carrel|gateway-\d+)\.log$/.test(file))
+    return files.flatMap((file) =>
+      readFileSync(join(logs, file), 'utf8')
+        .split('\n')
+        .filter((line) => line !== ''),
+    )
+  }
+
+  /** The Redis of its replicas. */
+  redisUrl(): string {
+    return this.#options.surroundings!.redis!.server.url
+  }
+
+  auditFile(): string {
+    const { plane } = this.#options.surroundings ?? {}
+    return plane ? join(plane.plane.directory, 'audit.log') : join(this.home, 'audit.log')
+  }
+
+  /** Lines of the API server's audit log. */
+  audit(): AuditLine[] {
+    const { plane } = this.#options.surroundings ?? {}
+    if (plane) return plane.audit()
+    const text = readFileSync(this.auditFile(), 'utf8')
     return text
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as never)
+      .map((line) => JSON.parse(line) as AuditLine)
   }
 
   /** pids of this installation's agents, by the marker in their environment. */
@@ -199,9 +258,10 @@ export class Installation {
 
   /** Everything that a session could leave behind: objects, processes, files; not events, logs of Carrel, audit, resourceVersion. */
   async remains(): Promise<string[]> {
-    const objects = await this.api.everyObject(['events'])
+    const objects = await this.api.everyObject(['events', 'nodes'])
     const processes = this.agents().map((pid) => `process ${pid}`)
-    const ignored = /^(audit\.log|logs\/carrel\.log|state\/resource-version|addresses|state\/core\/events)/
+    const ignored =
+      /^(audit\.log|logs\/(carrel|operator-\d|gateway-\d)\.log|replicas\.json|state\/resource-version|addresses|state\/core\/events)/
     const files = readdirSync(this.home, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() || entry.isSymbolicLink())
       .map((entry) => join(entry.parentPath, entry.name).slice(this.home.length + 1))
@@ -220,7 +280,7 @@ export class Installation {
   /** kubectl with this installation's kubeconfig. */
   async kubectl(kubectl: string, ...parameters: string[]): Promise<{ stdout: string; stderr: string; code: number }> {
     const options = {
-      env: { ...process.env, KUBECONFIG: join(this.home, 'kubeconfig'), HOME: this.home },
+      env: { ...process.env, KUBECONFIG: this.env['KUBECONFIG'], HOME: this.home },
       timeout: 60_000,
       maxBuffer: 16 * 1024 * 1024,
     }
@@ -243,6 +303,30 @@ export class Installation {
     const { stdout } = await run('bash', ['-c', shell, python, script, ...parameters], { timeout: 120_000, maxBuffer: 64 * 1024 * 1024 })
     return JSON.parse(stdout) as Answer
   }
+}
+
+async function lend(place: Place): Promise<Surroundings> {
+  switch (place) {
+    case 'embedded':
+      return {}
+    case 'kubernetes':
+      return { plane: await lendPlane() }
+    case 'replicas':
+      return { plane: await lendPlane(), redis: await lendRedis() }
+  }
+}
+
+/** Where whoever runs the installation can read it. */
+function copyFor(home: string, kubeconfig: string): string {
+  const copy = join(home, 'control-plane.kubeconfig')
+  const { uid, gid } = statSync(home)
+  copyFileSync(kubeconfig, copy)
+  chownSync(copy, uid, gid)
+  return copy
+}
+
+async function giveBack({ plane, redis }: Surroundings): Promise<void> {
+  await Promise.all([plane?.giveBack(), redis?.giveBack()])
 }
 
 function exportsOf(path: string): Record<string, string> {

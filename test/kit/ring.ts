@@ -7,6 +7,9 @@ const WHAT = {
   CARREL_TEST_NODE20: 'Node 20',
   CARREL_TEST_NPM11: 'npm 11',
   CARREL_TEST_NPM12: 'npm 12',
+  CARREL_TEST_REDIS: 'Redis 7',
+  CARREL_TEST_FAKETIME: 'libfaketime',
+  CARREL_TEST_CONTROL_PLANE: 'etcd and a real kube-apiserver',
 }
 
 /** The path of a program that `npm test` prepared. Without it the test says why and skips; in CI that is a failure. */

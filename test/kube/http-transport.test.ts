@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, test, type TestContext } from 'node:test'
 import { ApiError, TransportError } from '../../src/kube/errors.ts'
 import { httpTransport, type ClusterAccess } from '../../src/kube/http-transport.ts'
@@ -111,6 +111,24 @@ describe('a request over HTTP', () => {
       transport.request({ method: 'GET', path: '/slow', timeoutMs: 50 }),
       (error) => error instanceof TransportError && error.message.includes('GET /slow'),
     )
+  })
+
+  test('is given up in time though the host vanished before TLS was set up, watch and request', async (t) => {
+    const sockets: Socket[] = []
+    const silent = createTcpServer((socket) => void sockets.push(socket))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const transport = httpTransport({ server: `https://127.0.0.1:${(silent.address() as AddressInfo).port}` })
+    t.after(() => {
+      silent.close()
+      for (const socket of sockets) socket.destroy()
+      return transport.close()
+    })
+    const startedAtMs = performance.now()
+    await assert.rejects(transport.request({ method: 'GET', path: '/x', timeoutMs: 100 }), TransportError)
+    const stop = AbortSignal.timeout(100)
+    await assert.rejects(transport.request({ method: 'GET', path: '/x', signal: stop }), TransportError)
+    assert.deepEqual(await all(transport.watch({ path: '/x', signal: AbortSignal.timeout(100) })), [])
+    assert.ok(performance.now() - startedAtMs < 5_000, `${performance.now() - startedAtMs} ms`)
   })
 
   test('an abort, a cut and a refused connection are TransportErrors', async (t) => {

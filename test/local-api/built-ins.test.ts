@@ -1,26 +1,37 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LogOptions } from '../../src/local/api/api.ts'
+import type { LogOptions } from '../../src/local/api/call.ts'
 import { IDENTITIES } from '../../src/local/api/identities.ts'
 import { CONFIG_MAPS, MERGE, PODS, REVISIONS, SECRETS, TestApi, configMap, pod, secret } from './api-kit.ts'
 
 const CORE_EVENTS = '/api/v1/namespaces/default/events'
 const NEW_EVENTS = '/apis/events.k8s.io/v1/namespaces/default/events'
 
-test("a pod's defaults are filled in, and a PUT of the manifest it came from changes nothing", async () => {
+test("a pod's defaults are filled in, of which a PUT must bring the service account only", async () => {
   const api = await TestApi.start()
   const made = await api.must('POST', PODS, pod('p'))
   assert.deepEqual([made.status.phase, made.spec.restartPolicy, made.spec.terminationGracePeriodSeconds], ['Pending', 'Always', 30])
-  assert.deepEqual(await api.must('PUT', `${PODS}/p`, pod('p')), made)
+  assert.deepEqual(await api.must('PUT', `${PODS}/p`, pod('p', {}, { serviceAccountName: 'default', serviceAccount: 'default' })), made)
+  await api.refused(422, 'Invalid', 'PUT', `${PODS}/p`, pod('p'))
 })
 
 test('a pod is fixed but for its image, deadline and tolerations', async () => {
   const api = await TestApi.start()
-  await api.must('POST', PODS, pod('p'))
+  const made = await api.must('POST', PODS, pod('p'))
   await api.must(
     'PUT',
     `${PODS}/p`,
-    pod('p', {}, { containers: [{ name: 'agent', image: 'b' }], activeDeadlineSeconds: 60, tolerations: [{ key: 'x' }] }),
+    pod(
+      'p',
+      {},
+      {
+        containers: [{ name: 'agent', image: 'b', imagePullPolicy: 'Always' }],
+        serviceAccountName: 'default',
+        serviceAccount: 'default',
+        activeDeadlineSeconds: 60,
+        tolerations: [...made.spec.tolerations, { key: 'x' }],
+      },
+    ),
   )
   for (const spec of [
     { nodeName: 'laptop' },
@@ -59,10 +70,10 @@ test('a pod is bound to one node, once', async () => {
   const bind = (name?: string): Parameters<TestApi['send']> => [
     'POST',
     `${PODS}/p/binding`,
-    { target: { kind: 'Node', name } },
+    { metadata: { name: 'p' }, target: { kind: 'Node', name } },
     { as: IDENTITIES.kubelet },
   ]
-  assert.equal((await api.send(...bind())).status, 400)
+  assert.equal((await api.send(...bind())).body.message, 'target.name: Required value')
   assert.equal((await api.send(...bind('laptop'))).status, 201)
   assert.equal((await api.must('GET', `${PODS}/p`)).spec.nodeName, 'laptop')
   const again = await api.send(...bind('other'))
@@ -189,21 +200,20 @@ test('events are found by what they are about, through both faces, and a watch o
 test('an event that the real server would refuse is refused', async () => {
   const api = await TestApi.start()
   const cases: [object, RegExp][] = [
-    [{ eventTime: '2026-01-01T00:00:00Z' }, /eventTime: Invalid value/],
+    [{ eventTime: null }, /eventTime: Required value/],
+    [{ series: { count: 1 } }, /series\.count: Invalid value: .*: should be at least 2, series\.lastObservedTime: Required value/],
     [{ reportingController: '' }, /reportingController: Required value/],
     [{ action: undefined }, /action: Required value/],
     [{ reason: 'r'.repeat(129) }, /reason: Invalid value: "": can have at most 128 characters/],
     [{ note: 'é'.repeat(600) }, /message: Invalid value: "": can have at most 1024 characters/],
-    [{ type: 'Bad' }, /type: Invalid value: "Bad"/],
-    [
-      { regarding: { kind: 'Pod', namespace: 'other', name: 'p' } },
-      /involvedObject\.namespace: Invalid value: "other": does not match event\.namespace/,
-    ],
+    [{ type: 'Bad' }, /type: Invalid value: "": has invalid value: Bad/],
   ]
   for (const [changes, expected] of cases) {
     const refusal = await api.refused(422, 'Invalid', 'POST', NEW_EVENTS, newEvent('e', changes))
     assert.match(refusal.message, expected)
   }
+  await api.refused(400, 'BadRequest', 'POST', NEW_EVENTS, newEvent('e', { eventTime: '2026-01-01T00:00:00Z' }))
+  await api.must('POST', NEW_EVENTS, newEvent('elsewhere', { regarding: { kind: 'Pod', namespace: 'other', name: 'p' } }))
   await api.must('POST', NEW_EVENTS, newEvent('e'))
   await api.refused(422, 'Invalid', 'PATCH', `${NEW_EVENTS}/e`, { note: 'another' }, { contentType: MERGE })
 })

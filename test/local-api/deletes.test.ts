@@ -189,7 +189,7 @@ test('a dependent with finalizers, or on a node, is only marked', async () => {
   const owner = await api.must('POST', CONFIG_MAPS, configMap('owner'))
   await api.must('POST', CONFIG_MAPS, configMap('held', { ...ownedBy(owner), finalizers: ['carrel.dev/x'] }))
   await api.must('POST', PODS, pod('p', ownedBy(owner)))
-  await api.must('POST', `${PODS}/p/binding`, { target: { name: 'laptop' } }, KUBELET)
+  await api.must('POST', `${PODS}/p/binding`, { metadata: { name: 'p' }, target: { name: 'laptop' } }, KUBELET)
   await api.must('DELETE', `${CONFIG_MAPS}/owner`, { propagationPolicy: 'Background' })
   await api.settle()
   assert.ok((await api.must('GET', `${CONFIG_MAPS}/held`)).metadata.deletionTimestamp)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Identity } from '../../src/local/api/api.ts'
+import type { Identity } from '../../src/local/api/call.ts'
 import { IDENTITIES } from '../../src/local/api/identities.ts'
 import {
   CONFIG_MAPS,

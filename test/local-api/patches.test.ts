@@ -77,17 +77,22 @@ test('JSON patch: what does not apply is refused whole', () => {
     [[{ op: 'replace', path: '/foo/length', value: 4294967295 }], 422],
     [[{ op: 'remove', path: '/foo/-' }], 422],
     [[{ op: 'remove', path: '/nothing' }], 422],
-    [[{ op: 'replace', path: '/nothing', value: 1 }], 422],
     [[{ op: 'test', path: '/baz', value: { a: 2 } }], 422],
-    [[{ op: 'replace', path: '/toString', value: 1 }], 422],
-    [[{ op: 'shuffle', path: '/foo' }], 400],
-    [[{ op: 'remove', path: 'foo' }], 400],
-    [[{ op: 'copy', path: '/x' }], 400],
+    [[{ op: 'replace', path: '/nothing/at', value: 1 }], 422],
+    [[{ op: 'shuffle', path: '/foo' }], 422],
+    [[{ op: 'remove', path: 'foo' }], 422],
+    [[{ op: 'copy', path: '/x' }], 422],
     [{ op: 'remove', path: '/foo' }, 400],
     [[null], 400],
     ['[]', 400],
   ]
   for (const [patch, code] of refused) assert.throws(() => jsonPatch(target, patch), { code }, JSON.stringify(patch))
+})
+
+test('JSON patch: as in the real server, a field that is not there can be replaced, and its copy is null', () => {
+  assert.deepEqual(jsonPatch({ a: 1 }, [{ op: 'replace', path: '/b', value: 2 }]), { a: 1, b: 2 })
+  assert.deepEqual(jsonPatch({ a: 1 }, [{ op: 'copy', from: '/c', path: '/b' }]), { a: 1, b: null })
+  assert.deepEqual(jsonPatch({}, [{ op: 'replace', path: '/toString', value: 1 }]), { toString: 1 })
 })
 
 test('JSON patch: copies cannot fill the memory', () => {
@@ -161,10 +166,10 @@ test('strategic patch: lists merge by their key, other lists are replaced', () =
   }
   assert.deepEqual(strategicPatch(target, patch), {
     metadata: {
-      finalizers: ['a/a', 'b/b'],
+      finalizers: ['b/b', 'a/a'],
       ownerReferences: [
-        { uid: '1', name: 'x' },
         { uid: '2', name: 'y' },
+        { uid: '1', name: 'x' },
       ],
     },
     spec: {
@@ -213,7 +218,7 @@ test('strategic patch: its directives delete, replace, order and retain', () => 
   }) as any
   assert.deepEqual(
     ordered.env.map(({ name }: any) => name),
-    ['D', 'C', 'A', 'B'],
+    ['D', 'B', 'C', 'A'],
   )
   assert.deepEqual(strategicPatch({ finalizers: ['a', 'b', 'c'] }, { '$deleteFromPrimitiveList/finalizers': ['b'] }), {
     finalizers: ['a', 'c'],
@@ -253,8 +258,8 @@ test('a patch that makes no object, or one nested without end, is refused', asyn
   const api = await TestApi.start()
   const made = await api.must('POST', CONFIG_MAPS, configMap('a'))
   await api.refused(400, 'BadRequest', 'PATCH', `${CONFIG_MAPS}/a`, ['x'], { contentType: MERGE })
-  await api.refused(400, 'BadRequest', 'PATCH', `${CONFIG_MAPS}/a`, { metadata: ['x'] }, { contentType: MERGE })
-  await api.refused(400, 'BadRequest', 'PATCH', `${CONFIG_MAPS}/a`, [{ op: 'remove', path: '' }], { contentType: JSON_PATCH })
+  await api.refused(422, 'Invalid', 'PATCH', `${CONFIG_MAPS}/a`, { metadata: ['x'] }, { contentType: MERGE })
+  await api.refused(422, 'Invalid', 'PATCH', `${CONFIG_MAPS}/a`, [{ op: 'remove', path: '' }], { contentType: JSON_PATCH })
   let nested: unknown = 'x'
   for (let depth = 0; depth < 1_000; depth += 1) nested = [nested]
   const deep = 'the body is nested more than 200 levels deep'

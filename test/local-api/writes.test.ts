@@ -33,7 +33,8 @@ test('POST of a name that exists is AlreadyExists, of a resourceVersion is refus
   const again = await api.refused(409, 'AlreadyExists', 'POST', RUNTIMES, runtime('hello'))
   assert.equal(again.message, 'agentruntimes.carrel.dev "hello" already exists')
   assert.deepEqual(again.details, { name: 'hello', group: 'carrel.dev', kind: 'agentruntimes' })
-  await api.refused(500, '', 'POST', CONFIG_MAPS, configMap('a', { resourceVersion: '1' }))
+  const { status, body } = await api.send('POST', CONFIG_MAPS, configMap('a', { resourceVersion: '1' }))
+  assert.deepEqual([status, body.message], [500, 'resourceVersion should not be set on objects to be created'])
 })
 
 test('every write raises one counter for all kinds; a write that changes nothing does not', async () => {
@@ -66,14 +67,8 @@ test('a PUT with a stale resourceVersion is a conflict, in the words that client
     { metadata: { resourceVersion: first.metadata.resourceVersion }, data: { a: '3' } },
     { contentType: MERGE },
   )
-  await api.refused(
-    409,
-    'Conflict',
-    'PATCH',
-    `${CONFIG_MAPS}/a`,
-    { metadata: { uid: 'another' }, data: { a: '3' } },
-    { contentType: MERGE },
-  )
+  await api.refused(409, 'Conflict', 'PUT', `${CONFIG_MAPS}/a`, configMap('a', { uid: 'another' }))
+  await api.refused(422, 'Invalid', 'PATCH', `${CONFIG_MAPS}/a`, { metadata: { uid: 'another' }, data: { a: '3' } }, { contentType: MERGE })
   await api.refused(409, 'Conflict', 'PUT', `${CONFIG_MAPS}/a`, configMap('a', { uid: 'another' }))
 })
 
@@ -99,7 +94,7 @@ test('generation counts changes of the spec, not those of metadata or status', a
   assert.equal((await api.merge(path, { metadata: { generation: 40 } })).metadata.generation, 2)
 })
 
-test('a main write leaves the status, a status write leaves all else', async () => {
+test('a main write leaves the status, a status write leaves all else (of a pod but for labels, annotations and finalizers)', async () => {
   const api = await TestApi.start()
   for (const [made, path] of [
     [await api.must('POST', RUNTIMES, runtime('hello')), `${RUNTIMES}/hello`],
@@ -110,11 +105,12 @@ test('a main write leaves the status, a status write leaves all else', async () 
     const patch = { status, metadata: { labels: { stolen: 'yes' }, finalizers: ['a/b'] }, spec: { startTimeoutSeconds: 9, nodeName: 'x' } }
     const after = await api.must('PATCH', `${path}/status`, patch, writer)
     assert.deepEqual(after.spec, made.spec)
-    assert.equal(after.metadata.labels, undefined)
-    assert.equal(after.metadata.finalizers, undefined)
+    const isPod = made.kind === 'Pod'
+    assert.deepEqual(after.metadata.labels, isPod ? { stolen: 'yes' } : undefined)
+    assert.deepEqual(after.metadata.finalizers, isPod ? ['a/b'] : undefined)
     assert.deepEqual({ ...after.status, ...status }, after.status)
 
-    const main = await api.merge(path, { status: null, metadata: { labels: { kept: 'yes' } } })
+    const main = await api.merge(path, { status: null, metadata: { labels: { kept: 'yes', stolen: null } } })
     assert.deepEqual(main.status, after.status)
     assert.deepEqual(main.metadata.labels, { kept: 'yes' })
     assert.deepEqual(await api.must('GET', `${path}/status`), main)
@@ -125,9 +121,11 @@ test('what only the server writes cannot be written', async () => {
   const api = await TestApi.start()
   const made = await api.must('POST', CONFIG_MAPS, configMap('a'))
   const stolen = {
-    metadata: { creationTimestamp: '1999-01-01T00:00:00Z', deletionTimestamp: '1999-01-01T00:00:00Z', selfLink: '/x', managedFields: [] },
+    metadata: { creationTimestamp: '1999-01-01T00:00:00Z', generation: 9, selfLink: '/x', managedFields: [] },
   }
   assert.deepEqual(await api.merge(`${CONFIG_MAPS}/a`, stolen), made)
+  for (const metadata of [{ deletionTimestamp: '1999-01-01T00:00:00Z' }, { deletionGracePeriodSeconds: 9 }])
+    await api.refused(422, 'Invalid', 'PATCH', `${CONFIG_MAPS}/a`, { metadata }, { contentType: MERGE })
   await api.refused(400, 'BadRequest', 'PUT', `${CONFIG_MAPS}/a`, configMap('b'))
   await api.refused(400, 'BadRequest', 'PUT', `${CONFIG_MAPS}/a`, configMap('a', { namespace: 'other' }))
   await api.refused(400, 'BadRequest', 'POST', CONFIG_MAPS, configMap('c', { namespace: 'other' }))
@@ -194,7 +192,7 @@ test('metadata is held to the rules of names, labels, annotations, owners and fi
   const api = await TestApi.start()
   const cases: [object, RegExp][] = [
     [{ name: 'Upper' }, /metadata\.name: Invalid value: "Upper": a lowercase RFC 1123 subdomain/],
-    [{ name: 'a'.repeat(254) }, /must be no more than 253 bytes/],
+    [{ name: 'a'.repeat(254) }, /must be no more than 253 characters/],
     [{ name: 'a', labels: { 'a/b/c': 'x' } }, /metadata\.labels: Invalid value: "a\/b\/c": a valid label key/],
     [{ name: 'a', labels: { '/b': 'x' } }, /prefix part must be non-empty/],
     [{ name: 'a', labels: { 'A_/b': 'x' } }, /prefix part a lowercase RFC 1123 subdomain/],

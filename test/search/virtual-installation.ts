@@ -87,7 +87,7 @@ export class VirtualInstallation {
     }
     const { env } = mortal(gatewayEnv, (call) => this.#record('gateway', call))
     this.tables = new Tables(env, { namespace: 'carrel-system', accessKeyType: 'carrel.dev/access-key' }, this.#end.signal)
-    this.desk = new SessionDesk(env, this.tables)
+    this.desk = new SessionDesk(env, this.tables, { name: 'gateway-virtual', ready: this.tables.synced })
     void this.desk.run(this.#end.signal)
     const kubelet = new ProcessKubelet(
       { ...this.base('kubelet'), kubernetes: this.transport('kubelet', 'kubelet'), host: this.host },
@@ -167,8 +167,8 @@ export class VirtualInstallation {
 
   #noteCloses(): void {
     const close = this.activity.close.bind(this.activity)
-    this.activity.close = async (podUID, idleMs) => {
-      const answer = await close(podUID, idleMs)
+    this.activity.close = async (podUID, idleMs, mustHaveBeenHeard) => {
+      const answer = await close(podUID, idleMs, mustHaveBeenHeard)
       if (answer.closed && !this.closedAtMs.has(podUID)) this.closedAtMs.set(podUID, this.clock.monotonic())
       return answer
     }

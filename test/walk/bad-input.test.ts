@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { BedrockAgentCoreClient, InvokeAgentRuntimeCommand, StopRuntimeSessionCommand } from '@aws-sdk/client-bedrock-agentcore'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, type RawAnswer, type RawGateway, type RawRequest } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 import { errorOf, thrownBySdk } from '../kit/wire-error.ts'
@@ -57,7 +58,7 @@ function isError(answer: RawAnswer, status: number, type: string, message: RegEx
   assert.match(error.message, message, row)
 }
 
-test('whoever cannot be recognised gets a 403 that says why, and the agent never sees a byte', async (t) => {
+everywhere('whoever cannot be recognised gets a 403 that says why, and the agent never sees a byte', async (t) => {
   const { gateway, request, nothingSeen, installation } = await watched(t)
   const own = installation.env['AWS_ACCESS_KEY_ID']!
   const now = Date.now()
@@ -90,7 +91,7 @@ test('whoever cannot be recognised gets a 403 that says why, and the agent never
 
 const iso = (ms: number): string => new Date(ms).toISOString().slice(0, 16)
 
-test('what was changed after signing gets 403, and the agent never sees a byte', async (t) => {
+everywhere('what was changed after signing gets 403, and the agent never sees a byte', async (t) => {
   const { gateway, request, nothingSeen, arn } = await watched(t)
   const headers = { ...request().headers, 'X-Amzn-Bedrock-AgentCore-Runtime-Custom-Tenant': 'mine' }
   const rows: [row: string, RawRequest, change: Parameters<RawGateway['send']>[1], message: RegExp][] = [
@@ -143,7 +144,7 @@ test('what was changed after signing gets 403, and the agent never sees a byte',
   await nothingSeen()
 })
 
-test('a target that is not here gets 404 that names it, a malformed one 400 that names the field', async (t) => {
+everywhere('a target that is not here gets 404 that names it, a malformed one 400 that names the field', async (t) => {
   const { gateway, request, nothingSeen, arn } = await watched(t)
   const id = arn.slice(arn.indexOf('/') + 1)
   const gone: [path: string, query: Record<string, string>, message: RegExp][] = [
@@ -180,7 +181,7 @@ test('a target that is not here gets 404 that names it, a malformed one 400 that
   await nothingSeen()
 })
 
-test('a session id of 32 or 257 characters or with control bytes gets 400 for runtimeSessionId; 33 and 256 are served', async (t) => {
+everywhere('a session id of 32 or 257 characters or with control bytes gets 400 for runtimeSessionId; 33 and 256 are served', async (t) => {
   const { gateway, arn, request, nothingSeen } = await watched(t)
   const isRefused = (answer: RawAnswer, row: string): void => {
     const error = errorOf(answer)
@@ -203,7 +204,7 @@ test('a session id of 32 or 257 characters or with control bytes gets 400 for ru
   for (const length of [33, 256]) await gateway.ask(arn, 'x'.repeat(length), { do: 'boot' })
 })
 
-test('a wrong method gets 405 with Allow, an unknown path 404, a stop of what does not run 404', async (t) => {
+everywhere('a wrong method gets 405 with Allow, an unknown path 404, a stop of what does not run 404', async (t) => {
   const { gateway, arn, request, nothingSeen } = await watched(t)
   for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS']) {
     const answer = await gateway.send(request({ method }))
@@ -221,7 +222,7 @@ test('a wrong method gets 405 with Allow, an unknown path 404, a stop of what do
   isError(await gateway.stop(arn, other), 404, 'ResourceNotFoundException', new RegExp(other), 'stop of an ended session')
 })
 
-test('the JavaScript SDK raises its own exception classes, with message and request id', async (t) => {
+everywhere('the JavaScript SDK raises its own exception classes, with message and request id', async (t) => {
   const { installation, arn, sessionId, nothingSeen } = await watched(t)
   const client = installation.client()
   const invoke = (change: object, by = client): ReturnType<typeof thrownBySdk> =>
@@ -277,7 +278,7 @@ test('the JavaScript SDK raises its own exception classes, with message and requ
   await nothingSeen()
 })
 
-test('boto3 raises its own exception classes, with message and request id', async (t) => {
+everywhere('boto3 raises its own exception classes, with message and request id', async (t) => {
   const python = needs(t, 'CARREL_TEST_PYTHON')
   if (!python) return
   const { installation, arn, sessionId, nothingSeen } = await watched(t)

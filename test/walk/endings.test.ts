@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { eventually } from '../kit/eventually.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 
 const IDLE_SECONDS = 2
@@ -23,7 +23,7 @@ async function ending(installation: Installation, sessionId: string, withinMs: n
   )
 }
 
-test('idle: never before the time is up since the last response byte, and at most 1 s after it', async (t) => {
+everywhere('idle: never before the time is up since the last response byte, and at most 1 s after it', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: IDLE_SECONDS }))
   const sessionId = newSessionId()
@@ -38,7 +38,7 @@ test('idle: never before the time is up since the last response byte, and at mos
   assert.ok(afterMs <= IDLE_SECONDS * 1000 + LATE_MS + SEEN_MS, `${afterMs} ms is late`)
 })
 
-test('an open stream holds a session over its idle time', async (t) => {
+everywhere('an open stream holds a session over its idle time', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 1 }))
   const sessionId = newSessionId()
@@ -48,7 +48,7 @@ test('an open stream holds a session over its idle time', async (t) => {
   assert.equal(end.reason, 'IdleTimeout')
 })
 
-test('HealthyBusy holds a session; once it is Healthy again the idle time runs', async (t) => {
+everywhere('HealthyBusy holds a session; once it is Healthy again the idle time runs', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: IDLE_SECONDS }))
   const sessionId = newSessionId()
@@ -59,7 +59,7 @@ test('HealthyBusy holds a session; once it is Healthy again the idle time runs',
   assert.equal((await ending(installation, sessionId, 8_000)).reason, 'IdleTimeout')
 })
 
-test('a time_of_last_update that moves with every ping keeps nothing alive', async (t) => {
+everywhere('a time_of_last_update that moves with every ping keeps nothing alive', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: IDLE_SECONDS }))
   const sessionId = newSessionId()
@@ -67,30 +67,33 @@ test('a time_of_last_update that moves with every ping keeps nothing alive', asy
   assert.equal((await ending(installation, sessionId, IDLE_SECONDS * 1000 + LATE_MS + 2_000)).reason, 'IdleTimeout')
 })
 
-test('the lifetime ends a session with a stream open on it, not before startedAt + maxLifetimeSeconds and at most 1 s after', async (t) => {
-  const installation = await Installation.start(t)
-  const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 3, maxLifetimeSeconds: 4 }))
-  const sessionId = newSessionId()
-  const stream = installation.gateway.invoke(arn, sessionId, { do: 'dribble', chunks: 100, everyMs: 100 }).then(
-    () => 'ended cleanly',
-    () => 'broke off',
-  )
-  const { status } = await eventually(
-    async () => {
-      const session = await installation.session(sessionId)
-      return session?.status?.startedAt ? session : undefined
-    },
-    { withinMs: 10_000, because: 'it has started' },
-  )
-  const end = await ending(installation, sessionId, 10_000)
-  const afterMs = performance.timeOrigin + end.atMs - Date.parse(status!.startedAt!)
-  assert.equal(end.reason, 'MaxLifetime')
-  assert.ok(afterMs >= 4_000, `${afterMs} ms is early`)
-  assert.ok(afterMs <= 4_000 + LATE_MS + SEEN_MS, `${afterMs} ms is late`)
-  assert.equal(await stream, 'broke off')
-})
+everywhere(
+  'the lifetime ends a session with a stream open on it, not before startedAt + maxLifetimeSeconds and at most 1 s after',
+  async (t) => {
+    const installation = await Installation.start(t)
+    const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 3, maxLifetimeSeconds: 4 }))
+    const sessionId = newSessionId()
+    const stream = installation.gateway.invoke(arn, sessionId, { do: 'dribble', chunks: 100, everyMs: 100 }).then(
+      () => 'ended cleanly',
+      () => 'broke off',
+    )
+    const { status } = await eventually(
+      async () => {
+        const session = await installation.session(sessionId)
+        return session?.status?.startedAt ? session : undefined
+      },
+      { withinMs: 10_000, because: 'it has started' },
+    )
+    const end = await ending(installation, sessionId, 10_000)
+    const afterMs = performance.timeOrigin + end.atMs - Date.parse(status!.startedAt!)
+    assert.equal(end.reason, 'MaxLifetime')
+    assert.ok(afterMs >= 4_000, `${afterMs} ms is early`)
+    assert.ok(afterMs <= 4_000 + LATE_MS + SEEN_MS, `${afterMs} ms is late`)
+    assert.equal(await stream, 'broke off')
+  },
+)
 
-test('an agent whose ping turns 500 is ended as Unhealthy after three misses, and its next call works', async (t) => {
+everywhere('an agent whose ping turns 500 is ended as Unhealthy after three misses, and its next call works', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()

@@ -3,10 +3,10 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { test } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 import { barePath, freshClone, shellWith } from '../kit/fresh-clone.ts'
 import { Installation } from '../kit/installation.ts'
+import { onLaptop } from '../kit/place.ts'
 import { needs } from '../kit/ring.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -33,7 +33,7 @@ const machines = [
 ] as const
 
 for (const { what, npm, node, flags, stop } of machines) {
-  test(`a fresh clone, npm ci and npm start under ${what}: the example answers, with nothing but Node on the PATH`, async (t) => {
+  onLaptop(`a fresh clone, npm ci and npm start under ${what}: the example answers, with nothing but Node on the PATH`, async (t) => {
     const cli = needs(t, npm)
     const program = node ? needs(t, node) : process.execPath
     if (!cli || !program) return
@@ -71,7 +71,7 @@ for (const { what, npm, node, flags, stop } of machines) {
   })
 }
 
-test('npm test works from a path with a space in it, and takes words that choose among the test files', async (t) => {
+onLaptop('npm test works from a path with a space in it, and takes words that choose among the test files', async (t) => {
   const cli = needs(t, 'CARREL_TEST_NPM12')
   if (!cli || !needs(t, 'CARREL_TEST_PYTHON')) return
   const clone = freshClone(t)
@@ -85,13 +85,13 @@ test('npm test works from a path with a space in it, and takes words that choose
       stdio: 'pipe',
     })
   npm('ci', '--prefer-offline', '--no-audit', '--no-fund')
-  const output = npm('test', '--', 'walk/same-session', 'test/sessions/*.test.ts', 'gate/house')
+  const output = npm('test', '--', '--place=embedded', 'walk/same-session', 'test/sessions/*.test.ts', 'gate/house')
   assert.match(output, /^carrel: 4 test files$/m)
   assert.match(output, /^ℹ fail 0$/m)
   assert.match(output, /with boto3, in a shell full of another AWS set-up/)
 })
 
-test('the launcher says what to do when the packages are missing, or a Node that is new enough', async (t) => {
+onLaptop('the launcher says what to do when the packages are missing, or a Node that is new enough', async (t) => {
   const node20 = needs(t, 'CARREL_TEST_NODE20')
   if (!node20) return
   const folder = mkdtempSync(join(tmpdir(), 'carrel-launcher-'))

@@ -3,11 +3,12 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { stringify } from 'yaml'
 import { eventually } from '../kit/eventually.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 
@@ -31,7 +32,7 @@ async function fixture(t: TestContext): Promise<Fixture | undefined> {
   return { installation, kubectl: (...parameters) => installation.kubectl(path, ...parameters), file }
 }
 
-test('kubectl: apply twice, get, describe, logs, delete with sessions live; all is gone within 10 s', async (t) => {
+everywhere('kubectl: apply twice, get, describe, logs, delete with sessions live; all is gone within 10 s', async (t) => {
   const f = await fixture(t)
   if (!f) return
   const { installation, kubectl } = f
@@ -71,13 +72,13 @@ test('kubectl: apply twice, get, describe, logs, delete with sessions live; all 
   assert.throws(() => process.kill(first.pid, 0))
 })
 
-test('kubectl get -w shows a session come and go', async (t) => {
+everywhere('kubectl get -w shows a session come and go', async (t) => {
   const f = await fixture(t)
   const kubectlPath = process.env['CARREL_TEST_KUBECTL']!
   if (!f) return
   const arn = await f.installation.apply(runtimeManifest('probe'))
   const watch = spawn(kubectlPath, ['get', 'ags', '-w', '--output-watch-events'], {
-    env: { ...process.env, KUBECONFIG: join(f.installation.home, 'kubeconfig') },
+    env: { ...process.env, KUBECONFIG: f.installation.kubeconfigOf('admin') },
   })
   let seen = ''
   watch.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString('utf8')))
@@ -92,7 +93,7 @@ test('kubectl get -w shows a session come and go', async (t) => {
   })
 })
 
-test('a new version: a live session keeps its own, the next one takes the new', async (t) => {
+everywhere('a new version: a live session keeps its own, the next one takes the new', async (t) => {
   const f = await fixture(t)
   if (!f) return
   const { installation, kubectl } = f
@@ -122,7 +123,7 @@ const refused: [string, (manifest: ReturnType<typeof runtimeManifest>) => void, 
   ['an unknown field', (m) => Object.assign(m.spec, { authorizer: {} }), /unknown field "spec\.authorizer"/],
 ]
 
-test('bad manifests are refused with the field, and the old object stays', async (t) => {
+everywhere('bad manifests are refused with the field, and the old object stays', async (t) => {
   const f = await fixture(t)
   if (!f) return
   await f.kubectl('apply', '-f', f.file(runtimeManifest('probe')))
@@ -143,7 +144,7 @@ test('bad manifests are refused with the field, and the old object stays', async
   assert.match(lenient.stderr, /Warning: unknown field "spec\.authorizer"/)
 })
 
-test('a status in a manifest is ignored, and its subresource is for the operator alone', async (t) => {
+everywhere('a status in a manifest is ignored, and its subresource is for the operator alone', async (t) => {
   const f = await fixture(t)
   if (!f) return
   const claim = { ...runtimeManifest('probe'), status: { agentRuntimeId: 'other-0000000000' } }

@@ -4,12 +4,13 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { InvokeAgentRuntimeCommand } from '@aws-sdk/client-bedrock-agentcore'
 import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
 import { eventually } from '../kit/eventually.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, parseAnswer, readAll, type RawAnswer } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 import { errorOf, thrownBySdk } from '../kit/wire-error.ts'
@@ -93,7 +94,7 @@ function* chunked(bytes: number): Generator<Buffer> {
   yield Buffer.from('0\r\n\r\n')
 }
 
-test('one byte too many, by Content-Length or in chunks: a sender that sends all of it still sees the 400', async (t) => {
+everywhere('one byte too many, by Content-Length or in chunks: a sender that sends all of it still sees the 400', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(counter(t).manifest)
   const bytes = LONGEST_BYTES + 1
@@ -111,7 +112,7 @@ test('one byte too many, by Content-Length or in chunks: a sender that sends all
   assert.equal((await installation.sessions()).length, 0)
 })
 
-test('a payload of 2 GB is answered before it is sent, and not read to its end', async (t) => {
+everywhere('a payload of 2 GB is answered before it is sent, and not read to its end', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(counter(t).manifest)
   const bytes = 2_000_000_000
@@ -137,7 +138,7 @@ test('a payload of 2 GB is answered before it is sent, and not read to its end',
   }
 })
 
-test('a sender that never stops is cut off', async (t) => {
+everywhere('a sender that never stops is cut off', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(counter(t).manifest)
   const socket = installation.gateway.open()
@@ -152,7 +153,7 @@ test('a sender that never stops is cut off', async (t) => {
   await answer.catch(() => {})
 })
 
-test('the SDKs raise ValidationException for a payload that is too large, and have one of exactly 100 MB served', async (t) => {
+everywhere('the SDKs raise ValidationException for a payload that is too large, and have one of exactly 100 MB served', async (t) => {
   const installation = await Installation.start(t)
   const { manifest, release } = counter(t)
   const arn = await installation.apply(manifest)
@@ -180,18 +181,19 @@ test('the SDKs raise ValidationException for a payload that is too large, and ha
   assert.equal(served!.class, null)
 })
 
-test('four payloads of 100 MB in flight cost at most 64 MB of memory, and arrive whole', async (t) => {
+everywhere('four payloads of 100 MB in flight cost at most 64 MB of memory, and arrive whole', async (t) => {
   const installation = await Installation.start(t)
   const { manifest, arrived, release } = counter(t)
   const arn = await installation.apply(manifest)
-  const pid = Number(readFileSync(join(installation.home, 'lock'), 'utf8').split(' ')[0])
   const sha256 = hashOf(LONGEST_BYTES)
   const sessions = await Promise.all(
     Array.from({ length: 4 }, () => headOf(installation, arn, sha256, { 'content-length': String(LONGEST_BYTES) })),
   )
-  const idleBytes = residentBytes(pid)
+  const gateways = installation.gatewayPids()
+  const residentBytes = (): number => gateways.reduce((sum, pid) => sum + residentBytesOf(pid), 0)
+  const idleBytes = residentBytes()
   let peakBytes = 0
-  const look = setInterval(() => (peakBytes = Math.max(peakBytes, residentBytes(pid))), 20)
+  const look = setInterval(() => (peakBytes = Math.max(peakBytes, residentBytes())), 20)
   t.after(() => clearInterval(look))
 
   const answers = Promise.all(sessions.map((head) => sendAll(installation, head, plain(LONGEST_BYTES))))
@@ -210,7 +212,7 @@ test('four payloads of 100 MB in flight cost at most 64 MB of memory, and arrive
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`
 
-function residentBytes(pid: number): number {
+function residentBytesOf(pid: number): number {
   const status = `/proc/${pid}/status`
   assert.ok(existsSync(status))
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(status, 'utf8'))![1]) * 1024

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { isReached, reachedFromOutside } from '../kit/dial.ts'
 import { eventually } from '../kit/eventually.ts'
 import { freePort } from '../kit/free-port.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest, type ManifestOptions } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { pythonProject } from '../kit/python-project.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
@@ -40,7 +41,7 @@ async function fixture(t: TestContext, options: ManifestOptions = {}): Promise<F
   return { installation, arn, sessionId, ask: (order) => installation.gateway.ask<Answer>(arn, sessionId, order) }
 }
 
-test('a stop ends an agent whose server would wait for its open stream, within 5 s; the next call opens incarnation 2', async (t) => {
+everywhere('a stop ends an agent whose server would wait for its open stream, within 5 s; the next call opens incarnation 2', async (t) => {
   const f = await fixture(t)
   if (!f) return
   const { installation, arn, sessionId, ask } = f
@@ -61,16 +62,19 @@ test('a stop ends an agent whose server would wait for its open stream, within 5
   assert.equal(await stream, 'broke off')
 })
 
-test('a call that blocks the event loop is work: pings that time out meanwhile are no misses, and idle time does not run', async (t) => {
-  const f = await fixture(t, { idleTimeoutSeconds: 2 })
-  if (!f) return
-  const { boot } = await f.ask({ do: 'boot' })
-  const blocked = await f.ask({ do: 'block', ms: 9_000 })
-  assert.equal(blocked.boot, boot)
-  assert.equal((await f.ask({ do: 'boot' })).boot, boot, 'the session is the same afterwards')
-})
+everywhere(
+  'a call that blocks the event loop is work: pings that time out meanwhile are no misses, and idle time does not run',
+  async (t) => {
+    const f = await fixture(t, { idleTimeoutSeconds: 2 })
+    if (!f) return
+    const { boot } = await f.ask({ do: 'boot' })
+    const blocked = await f.ask({ do: 'block', ms: 9_000 })
+    assert.equal(blocked.boot, boot)
+    assert.equal((await f.ask({ do: 'boot' })).boot, boot, 'the session is the same afterwards')
+  },
+)
 
-test('HealthyBusy of the SDK holds a session over its idle time; without it the session idles out', async (t) => {
+everywhere('HealthyBusy of the SDK holds a session over its idle time; without it the session idles out', async (t) => {
   const f = await fixture(t, { idleTimeoutSeconds: 2 })
   if (!f) return
   const { boot } = await f.ask({ do: 'ping', status: 'HealthyBusy' })
@@ -82,7 +86,7 @@ test('HealthyBusy of the SDK holds a session over its idle time; without it the 
   })
 })
 
-test('a second port of a Python agent on every address is moved to the session', async (t) => {
+everywhere('a second port of a Python agent on every address is moved to the session', async (t) => {
   const f = await fixture(t)
   if (!f) return
   const { installation, arn, sessionId } = f

@@ -4,10 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere, onLaptop } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -18,7 +19,7 @@ function temporaryHome(t: TestContext): string {
   return home
 }
 
-test('npm start: the example answers, the gateway and the API are ready, Ctrl-C ends every child within 5 s', async (t) => {
+onLaptop('npm start: the example answers, the gateway and the API are ready, Ctrl-C ends every child within 5 s', async (t) => {
   const installation = await Installation.start(t, { hello: true })
   assert.match(installation.output, /answered +200 in \d+ ms: .*"greeting"/)
   assert.match(installation.output, /kubectl get art,ags,pods/)
@@ -37,7 +38,7 @@ test('npm start: the example answers, the gateway and the API are ready, Ctrl-C 
   assert.deepEqual(installation.agents(), [])
 })
 
-test('state survives a restart: sessions that were live end as PodLost, and their next call opens the next incarnation', async (t) => {
+onLaptop('state survives a restart: sessions that were live end as PodLost, and their next call opens the next incarnation', async (t) => {
   const home = temporaryHome(t)
   const before = await Installation.launch({ home })
   const arn = await before.apply(runtimeManifest('probe'))
@@ -62,7 +63,7 @@ test('state survives a restart: sessions that were live end as PodLost, and thei
   assert.equal((await after.session(sessionId))?.spec.incarnation, 2)
 })
 
-test('after kill -9 the next start finds and ends the agents that were left over', async (t) => {
+onLaptop('after kill -9 the next start finds and ends the agents that were left over', async (t) => {
   const home = temporaryHome(t)
   const killed = await Installation.launch({ home })
   const arn = await killed.apply(runtimeManifest('probe'))
@@ -83,41 +84,44 @@ test('after kill -9 the next start finds and ends the agents that were left over
   await next.gateway.ask(arn, sessionId, { do: 'boot' })
 })
 
-test('two installations run side by side; a third on the same folder or on a busy port is told who has it and which flag to use', async (t) => {
-  const [one, two] = await Promise.all([Installation.start(t), Installation.start(t)])
-  const arns = await Promise.all([one, two].map((installation) => installation.apply(runtimeManifest('probe'))))
-  const sessionId = newSessionId()
-  const boots = await Promise.all(
-    [one, two].map((installation, index) => installation.gateway.ask<{ boot: string }>(arns[index]!, sessionId, { do: 'boot' })),
-  )
-  assert.notEqual(boots[0]!.boot, boots[1]!.boot)
+onLaptop(
+  'two installations run side by side; a third on the same folder or on a busy port is told who has it and which flag to use',
+  async (t) => {
+    const [one, two] = await Promise.all([Installation.start(t), Installation.start(t)])
+    const arns = await Promise.all([one, two].map((installation) => installation.apply(runtimeManifest('probe'))))
+    const sessionId = newSessionId()
+    const boots = await Promise.all(
+      [one, two].map((installation, index) => installation.gateway.ask<{ boot: string }>(arns[index]!, sessionId, { do: 'boot' })),
+    )
+    assert.notEqual(boots[0]!.boot, boots[1]!.boot)
 
-  const start = (...parameters: string[]): { status: number | null; stderr: string } =>
-    spawnSync(process.execPath, [join(ROOT, 'bin', 'start.js'), ...parameters], { encoding: 'utf8', timeout: 20_000, cwd: ROOT })
-  const sameFolder = start('--home', one.home, '--port', '0', '--api-port', '0')
-  assert.equal(sameFolder.status, 1)
-  assert.match(sameFolder.stderr, /process \d+ already runs an installation in .*--home/)
+    const start = (...parameters: string[]): { status: number | null; stderr: string } =>
+      spawnSync(process.execPath, [join(ROOT, 'bin', 'start.js'), ...parameters], { encoding: 'utf8', timeout: 20_000, cwd: ROOT })
+    const sameFolder = start('--home', one.home, '--port', '0', '--api-port', '0')
+    assert.equal(sameFolder.status, 1)
+    assert.match(sameFolder.stderr, /process \d+ already runs an installation in .*--home/)
 
-  const holder = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => holder.once('listening', resolve))
-  t.after(() => holder.close())
-  const { port } = holder.address() as { port: number }
-  const home = temporaryHome(t)
-  for (const flag of ['--port', '--api-port']) {
-    const busy = start('--home', home, '--port', '0', '--api-port', '0', flag, String(port))
-    assert.equal(busy.status, 1)
-    assert.match(busy.stderr, new RegExp(`port ${port} is held by process ${process.pid} .*${flag} N`))
-  }
-  const unknown = start('--no-such-flag')
-  assert.equal(unknown.status, 2)
-  assert.match(unknown.stderr, /no-such-flag/)
-  assert.match(
-    spawnSync(process.execPath, [join(ROOT, 'bin', 'start.js'), '--help'], { encoding: 'utf8' }).stdout,
-    /--api-port.*CARREL_API_PORT/s,
-  )
-})
+    const holder = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => holder.once('listening', resolve))
+    t.after(() => holder.close())
+    const { port } = holder.address() as { port: number }
+    const home = temporaryHome(t)
+    for (const flag of ['--port', '--api-port']) {
+      const busy = start('--home', home, '--port', '0', '--api-port', '0', flag, String(port))
+      assert.equal(busy.status, 1)
+      assert.match(busy.stderr, new RegExp(`port ${port} is held by process ${process.pid} .*${flag} N`))
+    }
+    const unknown = start('--no-such-flag')
+    assert.equal(unknown.status, 2)
+    assert.match(unknown.stderr, /no-such-flag/)
+    assert.match(
+      spawnSync(process.execPath, [join(ROOT, 'bin', 'start.js'), '--help'], { encoding: 'utf8' }).stdout,
+      /--api-port.*CARREL_API_PORT/s,
+    )
+  },
+)
 
-test('afterwards nothing is left: objects, processes and files are those of before', async (t) => {
+everywhere('afterwards nothing is left: objects, processes and files are those of before', async (t) => {
   const installation = await Installation.start(t, { args: ['--session-ttl', '1'] })
   const before = await installation.remains()
   const arn = await installation.apply(runtimeManifest('probe'))

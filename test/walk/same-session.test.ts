@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import { InvokeAgentRuntimeCommand, StopRuntimeSessionCommand } from '@aws-sdk/client-bedrock-agentcore'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 
@@ -17,43 +17,46 @@ interface Boot {
   environment: Record<string, string>
 }
 
-test('with boto3, in a shell full of another AWS set-up: one id is one process with its memory, another id shares nothing with it', async (t) => {
-  const python = needs(t, 'CARREL_TEST_PYTHON')
-  if (!python) return
-  const installation = await Installation.start(t)
-  const arn = await installation.apply(runtimeManifest('probe'))
-  const [mine, other] = [newSessionId(), newSessionId()]
-  const answers = await installation.python<Record<string, unknown>[]>(
-    python,
-    join(import.meta.dirname, 'boto', 'orders.py'),
-    arn,
-    JSON.stringify([
-      [mine, { do: 'boot' }],
-      [mine, { do: 'remember', value: 42 }],
-      [mine, { do: 'write', text: 'mine' }],
-      [mine, { do: 'recall' }],
-      [other, { do: 'boot' }],
-      [other, { do: 'recall' }],
-      [other, { do: 'read' }],
-    ]),
-  )
-  const [boot, , , recalled, otherBoot, otherRecalled, otherNotes] = answers as unknown as [
-    Boot,
-    unknown,
-    unknown,
-    { boot: string; memory: unknown },
-    Boot,
-    { memory: unknown },
-    { notes: unknown[] },
-  ]
-  assert.deepEqual(recalled, { boot: boot.boot, memory: 42 })
-  assert.notEqual(otherBoot.boot, boot.boot)
-  assert.equal(otherRecalled.memory, null)
-  assert.deepEqual(otherNotes.notes, [null, null, null])
-  for (const place of ['cwd', 'home', 'tmp'] as const) assert.notEqual(boot[place], otherBoot[place], place)
-})
+everywhere(
+  'with boto3, in a shell full of another AWS set-up: one id is one process with its memory, another id shares nothing with it',
+  async (t) => {
+    const python = needs(t, 'CARREL_TEST_PYTHON')
+    if (!python) return
+    const installation = await Installation.start(t)
+    const arn = await installation.apply(runtimeManifest('probe'))
+    const [mine, other] = [newSessionId(), newSessionId()]
+    const answers = await installation.python<Record<string, unknown>[]>(
+      python,
+      join(import.meta.dirname, 'boto', 'orders.py'),
+      arn,
+      JSON.stringify([
+        [mine, { do: 'boot' }],
+        [mine, { do: 'remember', value: 42 }],
+        [mine, { do: 'write', text: 'mine' }],
+        [mine, { do: 'recall' }],
+        [other, { do: 'boot' }],
+        [other, { do: 'recall' }],
+        [other, { do: 'read' }],
+      ]),
+    )
+    const [boot, , , recalled, otherBoot, otherRecalled, otherNotes] = answers as unknown as [
+      Boot,
+      unknown,
+      unknown,
+      { boot: string; memory: unknown },
+      Boot,
+      { memory: unknown },
+      { notes: unknown[] },
+    ]
+    assert.deepEqual(recalled, { boot: boot.boot, memory: 42 })
+    assert.notEqual(otherBoot.boot, boot.boot)
+    assert.equal(otherRecalled.memory, null)
+    assert.deepEqual(otherNotes.notes, [null, null, null])
+    for (const place of ['cwd', 'home', 'tmp'] as const) assert.notEqual(boot[place], otherBoot[place], place)
+  },
+)
 
-test('with the JavaScript SDK: the agent sees a scrubbed environment, and a stop leaves no file of the session', async (t) => {
+everywhere('with the JavaScript SDK: the agent sees a scrubbed environment, and a stop leaves no file of the session', async (t) => {
   const installation = await Installation.start(t, {
     environment: { SOME_SHELL_SECRET: 'hush', AWS_SECRET_ACCESS_KEY: 'hush', AWS_PROFILE: 'mine' },
   })

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { AgentSession } from '../../src/crds/agent-session.ts'
 import { isReached, realAddresses, reachedFromOutside } from '../kit/dial.ts'
 import { eventually } from '../kit/eventually.ts'
 import { freePort } from '../kit/free-port.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 
 /** The kubelet looks at least twice a second; the rest is for a busy machine. */
 const ENDED_WITHIN_MS = 5_000
 const WILDCARDS = ['0.0.0.0', '::']
 
-test('a second port on every address, IPv4 and IPv6, is moved to the session: reached there, and on no real interface', async (t) => {
+everywhere('a second port on every address, IPv4 and IPv6, is moved to the session: reached there, and on no real interface', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
@@ -39,7 +39,7 @@ const over = (installation: Installation, sessionId: string): Promise<AgentSessi
   )
 
 for (const host of WILDCARDS) {
-  test(`without the shim a second port on ${host} ends the session, with a reason that names it; the next call works`, async (t) => {
+  everywhere(`without the shim a second port on ${host} ends the session, with a reason that names it; the next call works`, async (t) => {
     const installation = await Installation.start(t)
     const { gateway } = installation
     const arn = await installation.apply(runtimeManifest('probe'))
@@ -55,7 +55,7 @@ for (const host of WILDCARDS) {
   })
 }
 
-test('an agent whose own port evades the shim is ended too, with a reason that names it', async (t) => {
+everywhere('an agent whose own port evades the shim is ended too, with a reason that names it', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { command: ['env', '-u', 'NODE_OPTIONS', 'node', 'agent.ts'] }))
   const sessionId = newSessionId()

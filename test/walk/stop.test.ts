@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
-import { test } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId } from '../kit/raw-gateway.ts'
 
 interface Boot {
@@ -12,37 +12,40 @@ interface Boot {
   memory?: unknown
 }
 
-test('a stop ends every descendant within 5 s, though a stream is open and a child ignores SIGTERM; the next call, made at once, opens incarnation 2', async (t) => {
-  const installation = await Installation.start(t)
-  const { gateway } = installation
-  const arn = await installation.apply(runtimeManifest('probe'))
-  const sessionId = newSessionId()
-  const first = await gateway.ask<Boot>(arn, sessionId, { do: 'boot' })
-  await gateway.ask(arn, sessionId, { do: 'remember', value: 'secret' })
-  const stubborn = await gateway.ask<{ pid: number }>(arn, sessionId, { do: 'stubborn' })
-  const stream = gateway.invoke(arn, sessionId, { do: 'stream', key: 'never', chunks: 5 }).then(
-    () => 'ended cleanly',
-    () => 'broke off',
-  )
-  await eventually(async () => (await gateway.ask<{ known: boolean }>(arn, sessionId, { do: 'ack', key: 'never', upTo: 0 })).known, {
-    withinMs: 10_000,
-    because: 'the stream is open',
-  })
+everywhere(
+  'a stop ends every descendant within 5 s, though a stream is open and a child ignores SIGTERM; the next call, made at once, opens incarnation 2',
+  async (t) => {
+    const installation = await Installation.start(t)
+    const { gateway } = installation
+    const arn = await installation.apply(runtimeManifest('probe'))
+    const sessionId = newSessionId()
+    const first = await gateway.ask<Boot>(arn, sessionId, { do: 'boot' })
+    await gateway.ask(arn, sessionId, { do: 'remember', value: 'secret' })
+    const stubborn = await gateway.ask<{ pid: number }>(arn, sessionId, { do: 'stubborn' })
+    const stream = gateway.invoke(arn, sessionId, { do: 'stream', key: 'never', chunks: 5 }).then(
+      () => 'ended cleanly',
+      () => 'broke off',
+    )
+    await eventually(async () => (await gateway.ask<{ known: boolean }>(arn, sessionId, { do: 'ack', key: 'never', upTo: 0 })).known, {
+      withinMs: 10_000,
+      because: 'the stream is open',
+    })
 
-  const stoppedAt = performance.now()
-  assert.equal((await gateway.stop(arn, sessionId)).status, 200)
-  const second = await gateway.ask<Boot>(arn, sessionId, { do: 'recall' })
-  assert.notEqual(second.boot, first.boot)
-  assert.equal(second.memory, null, 'its memory is empty')
-  assert.equal((await installation.session(sessionId))?.spec.incarnation, 2)
-  await eventually(() => !isAlive(first.pid) && !isAlive(stubborn.pid), {
-    withinMs: 5_000 - (performance.now() - stoppedAt),
-    because: 'every descendant is gone',
-  })
-  assert.equal(await stream, 'broke off', 'a stopped stream has no clean end')
-})
+    const stoppedAt = performance.now()
+    assert.equal((await gateway.stop(arn, sessionId)).status, 200)
+    const second = await gateway.ask<Boot>(arn, sessionId, { do: 'recall' })
+    assert.notEqual(second.boot, first.boot)
+    assert.equal(second.memory, null, 'its memory is empty')
+    assert.equal((await installation.session(sessionId))?.spec.incarnation, 2)
+    await eventually(() => !isAlive(first.pid) && !isAlive(stubborn.pid), {
+      withinMs: 5_000 - (performance.now() - stoppedAt),
+      because: 'every descendant is gone',
+    })
+    assert.equal(await stream, 'broke off', 'a stopped stream has no clean end')
+  },
+)
 
-test('a repeated stop is the same stop by its client token; a stop of an ended session is 404', async (t) => {
+everywhere('a repeated stop is the same stop by its client token; a stop of an ended session is 404', async (t) => {
   const installation = await Installation.start(t)
   const { gateway } = installation
   const arn = await installation.apply(runtimeManifest('probe'))
@@ -60,7 +63,7 @@ test('a repeated stop is the same stop by its client token; a stop of an ended s
   assert.equal(ended.headers['x-amzn-errortype'], 'ResourceNotFoundException')
 })
 
-test('a caller that goes away does not end the work: the answer is drained, and counts as open until its end', async (t) => {
+everywhere('a caller that goes away does not end the work: the answer is drained, and counts as open until its end', async (t) => {
   const installation = await Installation.start(t)
   const { gateway } = installation
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 2 }))

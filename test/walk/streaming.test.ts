@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import { InvokeAgentRuntimeCommand } from '@aws-sdk/client-bedrock-agentcore'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
+import { everywhere } from '../kit/place.ts'
 import { newSessionId, sha256 } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 
@@ -11,7 +11,7 @@ const CHUNKS = 20
 const EIGHT_MB = 8 * 1024 * 1024
 
 /** The agent sends chunk n + 1 only after the client, having received chunk n, has said so by a second call. */
-test('with the JavaScript SDK: 20 chunks arrive one by one, each only after the one before was acknowledged', async (t) => {
+everywhere('with the JavaScript SDK: 20 chunks arrive one by one, each only after the one before was acknowledged', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   const runtimeSessionId = newSessionId()
@@ -31,7 +31,7 @@ test('with the JavaScript SDK: 20 chunks arrive one by one, each only after the 
   assert.equal(acknowledged, CHUNKS)
 })
 
-test('with the JavaScript SDK: one answer of 8 MB arrives byte for byte', async (t) => {
+everywhere('with the JavaScript SDK: one answer of 8 MB arrives byte for byte', async (t) => {
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   const payload = Buffer.from(JSON.stringify({ do: 'big', bytes: EIGHT_MB }))
@@ -42,7 +42,7 @@ test('with the JavaScript SDK: one answer of 8 MB arrives byte for byte', async 
   assert.equal(sha256(bytes), sha256(Buffer.alloc(EIGHT_MB, 'carrel')))
 })
 
-test('with boto3 and chunk_size=1: the same 20 chunks, and the same 8 MB', async (t) => {
+everywhere('with boto3 and chunk_size=1: the same 20 chunks, and the same 8 MB', async (t) => {
   const python = needs(t, 'CARREL_TEST_PYTHON')
   if (!python) return
   const installation = await Installation.start(t)

@@ -1,12 +1,16 @@
 import type { Timer } from '../../env/clock.ts'
 import { sleep } from '../../env/clock.ts'
-import type { Stamp } from '../../activity/activity.ts'
+import { HEARD_MS, type Stamp, type StampAnswer } from '../../activity/activity.ts'
 import type { GatewayEnv } from '../env.ts'
 
-/** Open pods are stamped this often (design rule 6); with a short idle time, a quarter of it. */
+/** This often the store hears of this gateway, and of all that it has open (design rule 6). */
 const STAMP_PERIOD_MS = 1_000
-/** Forward without asking the store only while the acknowledged deadline is more than this away (design rule 5). */
-const LONGEST_GUARD_MS = 5_000
+/**
+ * Forward without asking the store only while the acknowledged deadline is more than this away (design rule 5). A call that
+ * begins so is told to the store by the next heartbeat. If none gets through, the last one that did is older than HEARD_MS at
+ * that deadline, and nothing closes: one second more, for a heartbeat that was under way when the call began.
+ */
+const GUARD_MS = HEARD_MS + 1_000
 
 interface Hold {
   idleMs: number
@@ -23,15 +27,16 @@ export class Holds {
   readonly #name: string
   readonly #pods = new Map<string, Hold>()
   readonly #closed = new Set<string>()
+  #storeAnswers = true
   #flushAt: { atMs: number; timer: Timer } | undefined
 
-  /** `name`: this gateway's own among all gateways, while it lives. */
+  /** `name`: this gateway's own among all gateways, while it lives; its Lease in the API carries the same. */
   constructor(env: GatewayEnv, name: string) {
     this.#env = env
     this.#name = name
   }
 
-  /** Stamps what is open until the signal aborts. */
+  /** Tells the store what is open, and with nothing open that it lives, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(this.#env.clock, STAMP_PERIOD_MS, signal)
@@ -48,10 +53,9 @@ export class Holds {
     const pod = this.#pods.get(podUID) ?? { idleMs, open: 0, acknowledgedUntilMs: -Infinity, releasedAtMs: undefined }
     this.#pods.set(podUID, pod)
     pod.open += 1
-    const guardMs = Math.min(LONGEST_GUARD_MS, idleMs / 4)
-    if (pod.acknowledgedUntilMs - this.#env.clock.monotonic() > guardMs) return 'held'
+    if (pod.acknowledgedUntilMs - this.#env.clock.monotonic() > GUARD_MS) return 'held'
     try {
-      await this.#stamp([{ podUID, idleMs, open: true }])
+      await this.#touch({ podUID, idleMs, open: true })
     } catch (error) {
       this.release(podUID)
       throw error
@@ -96,17 +100,27 @@ export class Holds {
       else if (pod.releasedAtMs !== undefined) stamps.push({ podUID, idleMs: pod.idleMs, open: false, agoMs: nowMs - pod.releasedAtMs })
       else if (pod.acknowledgedUntilMs < nowMs) this.#pods.delete(podUID)
     }
-    if (stamps.length === 0) return
     try {
       await this.#stamp(stamps)
+      this.#storeAnswers = true
     } catch (error) {
-      this.#env.log.warn({ pods: stamps.length, err: error }, 'the activity store did not take the stamps; the next second tries again')
+      if (this.#storeAnswers) this.#env.log.warn({ err: error }, 'the activity store did not take the stamps; tried again each second')
+      this.#storeAnswers = false
     }
   }
 
+  /** All that is open, as the heartbeat promises. */
   async #stamp(stamps: Stamp[]): Promise<void> {
     const askedAtMs = this.#env.clock.monotonic()
-    const answers = await this.#env.activity.stamp(this.#name, stamps)
+    this.#note(askedAtMs, stamps, await this.#env.activity.stamp(this.#name, stamps))
+  }
+
+  async #touch(stamp: Stamp): Promise<void> {
+    const askedAtMs = this.#env.clock.monotonic()
+    this.#note(askedAtMs, [stamp], [await this.#env.activity.touch(this.#name, stamp)])
+  }
+
+  #note(askedAtMs: number, stamps: Stamp[], answers: StampAnswer[]): void {
     const told = new Map(stamps.map((stamp) => [stamp.podUID, stamp]))
     for (const answer of answers) {
       const pod = this.#pods.get(answer.podUID)

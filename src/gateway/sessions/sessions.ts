@@ -1,5 +1,6 @@
-import { uuid } from '../../env/random.ts'
 import { sleep } from '../../env/clock.ts'
+import { ActivityUnavailableError } from '../../activity/errors.ts'
+import { boundedTransport } from '../../kube/bounded-transport.ts'
 import { KubeClient } from '../../kube/client.ts'
 import { ApiError, TransportError } from '../../kube/errors.ts'
 import type { EndReason } from '../../sessions/end-reason.ts'
@@ -20,12 +21,14 @@ const DIAL_TIMEOUT_MS = 1_000
 const REDIAL_MS = 25
 /** A session that keeps ending under a call is not reopened for ever. */
 const MOST_REOPENINGS = 2
+/** A caller hears soon that the API server does not answer; a write that was carried out all the same is found by its next try. */
+const API_TIMEOUT_MS = 8_000
 /** After this, a caller that was told to come again does. */
 const RETRY_AFTER_MS = 1_000
 
 /** Finds, opens, waits, touches: every decision of the gateway about sessions, apart from bytes and HTTP (design rule 9). */
 export class SessionDesk implements Sessions {
-  readonly synced: Promise<void>
+  readonly ready: Promise<void>
   readonly #env: GatewayEnv
   readonly #tables: Tables
   readonly #client: KubeClient
@@ -35,12 +38,13 @@ export class SessionDesk implements Sessions {
   /** Pods whose port has answered once. */
   readonly #dialled = new Set<string>()
 
-  constructor(env: GatewayEnv, tables: Tables) {
+  /** `name`: under which this gateway stamps, as its Lease is named; `ready`: when it may serve. */
+  constructor(env: GatewayEnv, tables: Tables, { name, ready }: { name: string; ready: Promise<void> }) {
     this.#env = env
     this.#tables = tables
-    this.#client = new KubeClient(env.kubernetes)
-    this.#holds = new Holds(env, `gateway-${uuid(env.random)}`)
-    this.synced = tables.synced
+    this.#client = new KubeClient(boundedTransport(env, env.kubernetes, API_TIMEOUT_MS))
+    this.#holds = new Holds(env, name)
+    this.ready = ready
     tables.onGone((podUID) => {
       this.#holds.forget(podUID)
       this.#dialled.delete(podUID)
@@ -199,5 +203,6 @@ interface Visit {
 }
 
 function isUnavailable(error: unknown): boolean {
+  if (error instanceof ActivityUnavailableError) return true
   return error instanceof TransportError || (error instanceof ApiError && (error.status === 429 || error.status >= 500))
 }

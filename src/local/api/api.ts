@@ -1,62 +1,12 @@
-import type { Env } from '../../env/env.ts'
-import type { Pod } from '../../kube/objects.ts'
-import type { WatchEvent } from '../../kube/transport.ts'
+import type { ApiAnswer, ApiCall, ApiEnv } from './call.ts'
 import { Collector } from './collector.ts'
 import { History } from './history.ts'
 import { ObjectStore } from './object-store.ts'
-import type { Persistence } from './persistence.ts'
 import { Reader, type Request } from './read.ts'
 import { requestInfo } from './request-info.ts'
 import { SERVED_KINDS, definitionsServed, type ServedKind } from './served-kinds.ts'
 import { Refusal, forbidden, methodNotAllowed, noSuchPath } from './statuses.ts'
 import { Writer } from './write.ts'
-
-export type { ServedKind } from './served-kinds.ts'
-
-/** One request, after its caller was recognised. */
-export interface ApiCall {
-  identity: Identity
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** Encoded, without the query. */
-  path: string
-  query: URLSearchParams
-  contentType?: string
-  accept?: string
-  /** Parsed. */
-  body?: unknown
-  signal?: AbortSignal
-}
-
-export type ApiAnswer =
-  | { status: number; headers?: Record<string, string>; body: unknown }
-  | { status: 200; headers?: Record<string, string>; watch: AsyncIterable<WatchEvent> }
-  | { status: 200; headers?: Record<string, string>; text: AsyncIterable<Uint8Array> }
-
-/** Who calls, and what that one may do. */
-export interface Identity {
-  user: string
-  groups: string[]
-  allows(verb: string, group: string, resource: string, subresource?: string, namespace?: string): boolean
-}
-
-export interface LogOptions {
-  tailLines?: number
-  limitBytes?: number
-  sinceSeconds?: number
-  follow?: boolean
-  timestamps?: boolean
-  previous?: boolean
-}
-
-/** Where the lines of a pod's containers come from: its kubelet. */
-export interface PodLogs {
-  read(pod: Pod, container: string, options: LogOptions, signal?: AbortSignal): AsyncIterable<Uint8Array>
-}
-
-export interface ApiEnv extends Env {
-  persistence: Persistence
-  logs: PodLogs
-}
 
 const HISTORY_SIZE = 10_000
 const FIRST_NAMESPACES = ['default', 'kube-system', 'carrel-system']
@@ -160,7 +110,7 @@ export class EmbeddedApi {
   async #onCollection(verb: string, request: Request & { everywhere: boolean }): Promise<ApiAnswer> {
     if (verb === 'list') return this.#reader.list(request)
     if (verb === 'watch') return this.#reader.watch(request)
-    if (request.everywhere) throw methodNotAllowed()
+    if (request.everywhere || (verb === 'deletecollection' && request.kind.kind === 'Namespace')) throw methodNotAllowed()
     if (verb === 'create') return this.#writer.create(request)
     if (verb === 'deletecollection') return this.#writer.deleteCollection(request)
     throw methodNotAllowed()

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ControllerRevision, KubeObject, Pod, Secret } from '../../kube/objects.ts'
+import { eventCauses, type StoredEvent } from './event-rules.ts'
 import type { ServedKind } from './served-kinds.ts'
-import { badRequest, forbiddenField, invalidValue, required, type Cause } from './statuses.ts'
+import { duplicate, forbiddenField, invalidValue, required, type Cause } from './statuses.ts'
 
 /** What is wrong with a built-in object, beside its metadata: as much as Carrel could get wrong. */
 export function builtInCauses(kind: ServedKind, object: KubeObject, old: KubeObject | undefined): Cause[] {
@@ -11,11 +12,13 @@ export function builtInCauses(kind: ServedKind, object: KubeObject, old: KubeObj
     case 'Secret':
       return secretCauses(object as Secret, old as Secret | undefined)
     case 'ConfigMap':
-      return [...keyCauses(object), ...frozenCauses(object, old)]
+      return [...keyCauses(object), ...sizeCauses('[]', object), ...frozenCauses(object, old)]
     case 'ControllerRevision':
       return revisionCauses(object as ControllerRevision, old as ControllerRevision | undefined)
     case 'Event':
-      return eventCauses(object as StoredEvent, old as StoredEvent | undefined)
+      return eventCauses(kind, object as StoredEvent, old as StoredEvent | undefined)
+    case 'Lease':
+      return leaseCauses(object as LeaseLike)
     default:
       return []
   }
@@ -26,7 +29,18 @@ const POD_IS_FIXED =
 
 function podUpdateCauses(pod: Pod, old: Pod): Cause[] {
   if (!pod.spec?.containers?.length) return [required('spec.containers')]
-  return isDeepStrictEqual(fixedPart(pod), fixedPart(old)) ? [] : [forbiddenField('spec', POD_IS_FIXED)]
+  if (pod.spec.containers.length !== old.spec!.containers.length)
+    return [...podCauses(pod), forbiddenField('spec.containers', 'pod updates may not add or remove containers')]
+  const changed = isDeepStrictEqual(fixedPart(pod), fixedPart(old)) ? [] : [forbiddenField('spec', POD_IS_FIXED)]
+  return [...podCauses(pod), ...deadlineCauses(pod.spec.activeDeadlineSeconds, old.spec!.activeDeadlineSeconds), ...changed]
+}
+
+/** A deadline may come, and come nearer. */
+function deadlineCauses(seconds: number | undefined, oldSeconds: number | undefined): Cause[] {
+  if (oldSeconds === undefined) return []
+  const field = 'spec.activeDeadlineSeconds'
+  if (seconds === undefined) return [invalidValue(field, null, 'must not update from a positive integer to nil value')]
+  return seconds > oldSeconds ? [invalidValue(field, seconds, 'must be less than or equal to previous value')] : []
 }
 
 function fixedPart(pod: Pod): unknown {
@@ -39,33 +53,57 @@ function podCauses(pod: Pod): Cause[] {
   if (containers.length === 0) return [required('spec.containers')]
   return containers.flatMap(({ name, image }, index) => {
     const at = `spec.containers[${index}]`
-    const isRepeated = containers.findIndex((other) => other.name === name) < index
+    const isRepeated = Boolean(name) && containers.findIndex((other) => other.name === name) < index
     return [
       ...(name ? [] : [required(`${at}.name`)]),
-      ...(name && isRepeated
-        ? [{ reason: 'FieldValueDuplicate', field: `${at}.name`, message: `Duplicate value: ${JSON.stringify(name)}` }]
-        : []),
+      ...(isRepeated ? [duplicate(`${at}.name`, name)] : []),
       ...(image ? [] : [required(`${at}.image`)]),
     ]
   })
 }
 
 function secretCauses(secret: Secret, old: Secret | undefined): Cause[] {
-  for (const [key, value] of Object.entries(secret.data ?? {})) {
-    const isBase64 = Buffer.from(value, 'base64').toString('base64') === value
-    if (!isBase64) throw badRequest(`Secret in version "v1" cannot be handled as a Secret: illegal base64 data in data.${key}`)
-  }
   const retyped = old !== undefined && secret.type !== old.type
-  return [...keyCauses(secret), ...frozenCauses(secret, old), ...(retyped ? [invalidValue('type', secret.type, 'field is immutable')] : [])]
+  return [
+    ...keyCauses(secret),
+    ...sizeCauses('data', secret),
+    ...frozenCauses(secret, old),
+    ...(retyped ? [invalidValue('type', secret.type, 'field is immutable')] : []),
+  ]
 }
 
-type WithData = KubeObject & { data?: object; immutable?: boolean }
+type WithData = KubeObject & { data?: object; binaryData?: object; immutable?: boolean }
 
-function keyCauses({ data }: WithData): Cause[] {
-  const wrong = Object.keys(data ?? {}).filter((key) => key.length > 253 || !/^[-._a-zA-Z0-9]+$/.test(key))
+function keyCauses({ data = {}, binaryData = {} }: WithData): Cause[] {
+  return [
+    ...keyCausesIn('data', data),
+    ...keyCausesIn('binaryData', binaryData),
+    ...Object.keys(binaryData)
+      .filter((key) => Object.hasOwn(data, key))
+      .map((key) => invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData')),
+  ]
+}
+
+const LARGEST_DATA_BYTES = 1024 * 1024
+
+/** Of all values together; those of a secret and of binaryData are base64. */
+function sizeCauses(field: string, { data = {}, binaryData = {}, kind }: WithData): Cause[] {
+  const bytesOf = (values: object, encoding: BufferEncoding): number =>
+    Object.values(values).reduce<number>((sum, value) => sum + Buffer.byteLength(String(value), encoding), 0)
+  const sizeBytes = bytesOf(data, kind === 'Secret' ? 'base64' : 'utf8') + bytesOf(binaryData, 'base64')
+  const message = `Too long: may not be more than ${LARGEST_DATA_BYTES} bytes`
+  return sizeBytes > LARGEST_DATA_BYTES ? [{ reason: 'FieldValueTooLong', field, message }] : []
+}
+
+function keyCausesIn(field: string, data: object): Cause[] {
+  const dotted = Object.keys(data).filter((key) => key === '.' || key.startsWith('..'))
+  const wrong = Object.keys(data).filter((key) => key.length > 253 || !/^[-._a-zA-Z0-9]+$/.test(key))
   const message =
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-  return wrong.map((key) => invalidValue(`data[${key}]`, key, message))
+  return [
+    ...wrong.map((key) => invalidValue(`${field}[${key}]`, key, key.length > 253 ? 'must be no more than 253 characters' : message)),
+    ...dotted.map((key) => invalidValue(`${field}[${key}]`, key, key.length > 2 ? "must not start with '..'" : `must not be '${key}'`)),
+  ]
 }
 
 function frozenCauses(object: WithData, old: WithData | undefined): Cause[] {
@@ -73,7 +111,9 @@ function frozenCauses(object: WithData, old: WithData | undefined): Cause[] {
   const frozen = 'field is immutable when `immutable` is set'
   return [
     ...(object.immutable ? [] : [forbiddenField('immutable', frozen)]),
-    ...(isDeepStrictEqual(object.data, old.data) ? [] : [forbiddenField('data', frozen)]),
+    ...(['data', 'binaryData'] as const)
+      .filter((field) => !isDeepStrictEqual(object[field], old[field]))
+      .map((field) => forbiddenField(field, frozen)),
   ]
 }
 
@@ -85,36 +125,16 @@ function revisionCauses(revision: ControllerRevision, old: ControllerRevision | 
   ]
 }
 
-/** In the stored form, core/v1. */
-type StoredEvent = KubeObject & { involvedObject?: { namespace?: string }; series?: unknown } & Partial<Record<EventText, string>>
-type EventText = 'eventTime' | 'reportingComponent' | 'reportingInstance' | 'action' | 'reason' | 'message' | 'type'
-
-const LONGEST_EVENT_TEXT = { reportingInstance: 128, action: 128, reason: 128, message: 1024 }
-const MICRO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)$/
-
-/** An event without eventTime is an old one, of which little is asked; of a new one only its series may change. */
-function eventCauses(event: StoredEvent, old: StoredEvent | undefined): Cause[] {
-  const about = event.involvedObject?.namespace
-  const isElsewhere = about === undefined ? event.metadata.namespace !== 'default' : about !== event.metadata.namespace
-  const misplaced = isElsewhere ? [invalidValue('involvedObject.namespace', about ?? '', 'does not match event.namespace')] : []
-  if (event.eventTime === undefined) return misplaced
-  const missing = (['reportingComponent', 'reportingInstance', 'action', 'reason'] as const).filter((field) => !event[field])
-  const tooLong = Object.entries(LONGEST_EVENT_TEXT).filter(
-    ([field, longest]) => Buffer.byteLength(event[field as EventText] ?? '') > longest,
-  )
+function leaseCauses({ spec }: LeaseLike): Cause[] {
+  const { leaseDurationSeconds: durationSeconds, leaseTransitions: transitions } = spec ?? {}
   return [
-    ...misplaced,
-    ...(MICRO_TIME.test(event.eventTime) ? [] : [invalidValue('eventTime', event.eventTime, 'must be a time with six digits of a second')]),
-    ...missing.map((field) => required(field === 'reportingComponent' ? 'reportingController' : field)),
-    ...tooLong.map(([field, longest]) => invalidValue(field, '', `can have at most ${longest} characters`)),
-    ...(event.type === 'Normal' || event.type === 'Warning' ? [] : [invalidValue('type', event.type ?? '', 'has invalid value: ')]),
-    ...(old ? changedCauses(event, old) : []),
+    ...(durationSeconds !== undefined && durationSeconds <= 0
+      ? [invalidValue('spec.leaseDurationSeconds', durationSeconds, 'must be greater than 0')]
+      : []),
+    ...(transitions !== undefined && transitions < 0
+      ? [invalidValue('spec.leaseTransitions', transitions, 'must be greater than or equal to 0')]
+      : []),
   ]
 }
 
-function changedCauses(event: StoredEvent, old: StoredEvent): Cause[] {
-  const fixed = ({ metadata: _metadata, series: _series, ...rest }: StoredEvent): Record<string, unknown> => rest
-  const [now, before] = [fixed(event), fixed(old)]
-  const changed = Object.keys({ ...now, ...before }).filter((field) => !isDeepStrictEqual(now[field], before[field]))
-  return changed.map((field) => invalidValue(field, now[field], 'field is immutable'))
-}
+type LeaseLike = KubeObject & { spec?: { leaseDurationSeconds?: number; leaseTransitions?: number } }

@@ -1,7 +1,7 @@
 import type { Timer } from '../../env/clock.ts'
 import type { KubeObject, OwnerReference } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
-import type { ApiEnv } from './api.ts'
+import type { ApiEnv } from './call.ts'
 import type { Committed, ObjectStore } from './object-store.ts'
 import type { ServedKind } from './served-kinds.ts'
 import type { Writer } from './write.ts'

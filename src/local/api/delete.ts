@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { rfc3339Seconds } from '../../env/clock.ts'
 import type { KubeObject, Pod } from '../../kube/objects.ts'
 import type { ServedKind } from './served-kinds.ts'
-import { Refusal, badRequest, conflict } from './statuses.ts'
+import { Refusal, badRequest, conflict, invalidValue, unsupported, type Cause } from './statuses.ts'
+import { dryRunCauses, integerIn, invalidOptions } from './write-options.ts'
 
 /** metav1.DeleteOptions, as far as they are served; foreground propagation is done in the background. */
 export interface DeleteOptions {
@@ -17,25 +18,38 @@ const bodySchema = z.looseObject({
   preconditions: z.looseObject({ uid: z.string().nullish(), resourceVersion: z.string().nullish() }).nullish(),
   gracePeriodSeconds: z.int().nullish(),
   propagationPolicy: z.string().nullish(),
-  dryRun: z.unknown().optional(),
+  orphanDependents: z.boolean().nullish(),
+  dryRun: z.array(z.string()).nullish(),
+  kind: z.literal('DeleteOptions').nullish(),
 })
+const POLICIES = ['Foreground', 'Background', 'Orphan']
 
-/** From the body, and from the query for what the body does not say. Throws 400 for what is none. */
+/** From the body, and from the query for what the body does not say. Throws 400 or 422 for what is none. */
 export function deleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
-  const inQuery = query.get('gracePeriodSeconds')
   const fromQuery = {
-    gracePeriodSeconds: inQuery === null ? undefined : Number(inQuery),
+    gracePeriodSeconds: integerIn(query, 'gracePeriodSeconds'),
     propagationPolicy: query.get('propagationPolicy'),
+    dryRun: query.has('dryRun') ? query.getAll('dryRun') : undefined,
   }
   const given = bodySchema.safeParse({ ...present(fromQuery), ...present(body ?? {}) })
   if (!given.success) throw badRequest(`these are no delete options: ${z.prettifyError(given.error)}`)
-  const { preconditions, gracePeriodSeconds: grace, propagationPolicy, dryRun } = given.data
+  const { preconditions, gracePeriodSeconds: grace, orphanDependents, dryRun } = given.data
+  const causes = [...policyCauses(given.data.propagationPolicy, orphanDependents), ...dryRunCauses(dryRun ?? [])]
+  if (causes.length > 0) throw invalidOptions('DeleteOptions', causes)
+  const propagationPolicy = given.data.propagationPolicy ?? (orphanDependents ? 'Orphan' : undefined)
   const { uid, resourceVersion } = preconditions ?? {}
   return {
     // The real server takes a negative grace for the shortest one.
     ...present({ uid, resourceVersion, propagationPolicy, gracePeriodSeconds: grace && grace < 0 ? 1 : grace }),
-    dryRun: query.get('dryRun') === 'All' || (Array.isArray(dryRun) && dryRun.includes('All')),
+    dryRun: (dryRun?.length ?? 0) > 0,
   }
+}
+
+function policyCauses(policy: string | null | undefined, orphanDependents: boolean | null | undefined): Cause[] {
+  if (policy === null || policy === undefined) return []
+  if (orphanDependents !== null && orphanDependents !== undefined)
+    return [invalidValue('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set')]
+  return POLICIES.includes(policy) ? [] : [unsupported('propagationPolicy', policy, [...POLICIES, 'nil'])]
 }
 
 /** What is said: an absent and a null field say nothing. */
@@ -81,6 +95,13 @@ export function afterDelete(kind: ServedKind, object: KubeObject, options: Delet
   return shortened(object, nowMs, askedSeconds - pendingSeconds, askedSeconds)
 }
 
+/** A pod that goes at once is marked first, as the real server does it: watches see both. */
+export function lastMark(kind: ServedKind, object: KubeObject, nowMs: number): KubeObject | undefined {
+  if (kind.kind !== 'Pod' || object.metadata.deletionGracePeriodSeconds === 0) return undefined
+  if (object.metadata.deletionTimestamp === undefined) return marked(kind, object, nowMs, 0)
+  return shortened(object, nowMs, -(object.metadata.deletionGracePeriodSeconds ?? 0), 0)
+}
+
 /** Marked for deletion, and nothing holds it any more. A pod that has a grace is taken away by its kubelet alone. */
 export function isFinished(kind: ServedKind, object: KubeObject): boolean {
   const { deletionTimestamp, finalizers, deletionGracePeriodSeconds } = object.metadata
@@ -101,9 +122,10 @@ export function holdsContent(kind: ServedKind, object: KubeObject): boolean {
 }
 
 function marked(kind: ServedKind, object: KubeObject, nowMs: number, graceSeconds: number): KubeObject {
-  const generation = kind.hasGeneration ? { generation: (object.metadata.generation ?? 0) + 1 } : {}
+  const generation = object.metadata.generation ? { generation: object.metadata.generation + 1 } : {}
   const deletionTimestamp = rfc3339Seconds(nowMs + graceSeconds * 1000)
-  const metadata = { ...object.metadata, ...generation, deletionTimestamp, deletionGracePeriodSeconds: graceSeconds }
+  const grace = kind.kind === 'Namespace' ? {} : { deletionGracePeriodSeconds: graceSeconds }
+  const metadata = { ...object.metadata, ...generation, deletionTimestamp, ...grace }
   const phase = kind.kind === 'Namespace' ? { status: { phase: 'Terminating' } } : {}
   return { ...object, ...phase, metadata } as KubeObject
 }

@@ -40,7 +40,8 @@ function resources(kinds: readonly FacedKind[], group: string, version: string):
   const found = groupVersions(kinds).find((of) => of.group === group && of.version === version)
   if (found === undefined) return undefined
   const groupVersion = group === '' ? version : `${group}/${version}`
-  return json({ kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources: found.kinds.flatMap(resourceLines) })
+  const apiVersion = group === '' ? {} : { apiVersion: 'v1' } // the oldest list says none
+  return json({ kind: 'APIResourceList', ...apiVersion, groupVersion, resources: found.kinds.flatMap(resourceLines) })
 }
 
 function resourceLines(kind: FacedKind): object[] {
@@ -79,7 +80,8 @@ function aggregated(kinds: readonly FacedKind[]): Discovered {
 
 function aggregatedResource(kind: FacedKind): object {
   const { singular, shortNames, categories, verbs, subresources } = faceOf(kind)
-  const { group, version } = kind
+  // Only custom resources name their group and version again.
+  const { group, version } = kind.columns === undefined ? { group: '', version: '' } : kind
   const subresource = (of: Subresource): object => ({
     subresource: of.name,
     responseKind: { group, version, kind: of.kind ?? kind.kind },

@@ -21,6 +21,8 @@ export interface Subresource {
 }
 
 const ALL_VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
+/** In the real server's order, which is not that of the alphabet. */
+const OWN_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
 const STATUS: Subresource = { name: 'status', verbs: ['get', 'patch', 'update'] }
 
 const BUILT_IN: Record<string, Partial<Face>> = {
@@ -29,7 +31,7 @@ const BUILT_IN: Record<string, Partial<Face>> = {
     categories: ['all'],
     subresources: [STATUS, { name: 'log', verbs: ['get'] }, { name: 'binding', kind: 'Binding', verbs: ['create'] }],
   },
-  namespaces: { shortNames: ['ns'], subresources: [STATUS] },
+  namespaces: { shortNames: ['ns'], verbs: ALL_VERBS.filter((verb) => verb !== 'deletecollection'), subresources: [STATUS] },
   nodes: { shortNames: ['no'], subresources: [STATUS] },
   configmaps: { shortNames: ['cm'] },
   serviceaccounts: { shortNames: ['sa'] },
@@ -44,7 +46,7 @@ const BUILT_IN: Record<string, Partial<Face>> = {
 
 /** Carrel's kinds are those that bring printer columns: category `carrel`, with a status. */
 export function faceOf(kind: FacedKind): Face {
-  const own: Partial<Face> = kind.columns === undefined ? {} : { categories: ['carrel'], subresources: [STATUS] }
+  const own: Partial<Face> = kind.columns === undefined ? {} : { categories: ['carrel'], verbs: OWN_VERBS, subresources: [STATUS] }
   return {
     singular: kind.singular ?? kind.kind.toLowerCase(),
     shortNames: kind.shortNames ?? [],

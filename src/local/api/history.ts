@@ -153,8 +153,8 @@ class Watcher implements AsyncIterable<WatchEvent> {
 
   #bookmark(annotations?: Record<string, string>): WatchEvent {
     const { apiVersion, kind } = this.#options
-    const metadata = { name: '', resourceVersion: String(this.#now()), ...(annotations ? { annotations } : {}) }
-    return { type: 'BOOKMARK', object: { apiVersion, kind, metadata } }
+    const metadata = { resourceVersion: String(this.#now()), ...(annotations ? { annotations } : {}) }
+    return { type: 'BOOKMARK', object: { apiVersion, kind, metadata } as unknown as KubeObject }
   }
 
   #push(event: WatchEvent): void {

@@ -1,7 +1,7 @@
-import type { Identity } from './api.ts'
+import type { Identity } from './call.ts'
 
-/** `group/resource` or `group/resource/subresource`, '' group for core; `*` for any. */
-interface Grant {
+/** `on`: `group/resource` or `group/resource/subresource`, '' group for core. */
+export interface Grant {
   verbs: readonly string[]
   on: readonly string[]
   namespace?: string
@@ -10,9 +10,10 @@ interface Grant {
 const READ = ['get', 'list', 'watch']
 const WRITE = ['create', 'update', 'patch', 'delete', 'deletecollection']
 const RECORD = { verbs: ['create', 'patch', 'update'], on: ['/events', 'events.k8s.io/events'] }
-const LEASES = { verbs: [...READ, 'create', 'update', 'patch'], on: ['coordination.k8s.io/leases'] }
+const LEASES = { verbs: [...READ, 'create', 'update', 'patch', 'delete'], on: ['coordination.k8s.io/leases'] }
 
-const GRANTS = {
+/** What the parts of Carrel may do: here by these very lists, on a cluster by roles made of them. */
+export const GRANTS = {
   operator: [
     { verbs: [...READ], on: ['carrel.dev/agentruntimes', 'carrel.dev/agentsessions', '/pods', 'apps/controllerrevisions'] },
     { verbs: ['update', 'patch'], on: ['carrel.dev/agentruntimes/status', 'carrel.dev/agentsessions/status', 'carrel.dev/agentsessions'] },
@@ -43,7 +44,7 @@ const GRANTS = {
 } satisfies Record<string, Grant[]>
 
 /** Even an administrator does not write a status: it is the word of the part that observed it (security rule 3). */
-const OPERATOR_ONLY = new Set(['carrel.dev/agentruntimes/status', 'carrel.dev/agentsessions/status'])
+export const OPERATOR_ONLY = new Set(['carrel.dev/agentruntimes/status', 'carrel.dev/agentsessions/status'])
 
 function allowedBy(grants: readonly Grant[]): Identity['allows'] {
   return (verb, group, resource, subresource, namespace) => {

@@ -1,6 +1,6 @@
 import { ApiError } from '../../kube/errors.ts'
 import type { Transport, WatchEvent, WatchRequest } from '../../kube/transport.ts'
-import type { ApiAnswer, ApiCall, Identity } from './api.ts'
+import type { ApiAnswer, ApiCall, Identity } from './call.ts'
 
 interface ApiHandler {
   handle(call: ApiCall): Promise<ApiAnswer>

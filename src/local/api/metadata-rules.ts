@@ -16,8 +16,8 @@ const LONGEST_LABEL = 63
 const LONGEST_NAME = 253
 const LARGEST_ANNOTATIONS_BYTES = 256 * 1024
 
-/** What is wrong with an object's metadata, on any write. */
-export function metadataCauses(kind: string, { metadata }: KubeObject, old: KubeObject | undefined): Cause[] {
+/** What is wrong with an object's metadata, on any write. `isStrict`: a finalizer has a domain, or is a standard one. */
+export function metadataCauses(kind: string, { metadata }: KubeObject, old: KubeObject | undefined, isStrict: boolean): Cause[] {
   const { labels = {}, annotations = {}, finalizers, ownerReferences } = metadata
   return [
     ...(old ? [] : nameCauses(kind, metadata)),
@@ -25,27 +25,53 @@ export function metadataCauses(kind: string, { metadata }: KubeObject, old: Kube
     ...annotationCauses(annotations ?? {}),
     ...(ownerReferences ?? []).flatMap(ownerCauses),
     ...controllerCauses(metadata),
-    ...(finalizers ?? []).flatMap((finalizer) => keyCauses('metadata.finalizers', finalizer)),
+    ...(finalizers ?? []).flatMap((finalizer, index) => finalizerCauses(finalizer, index, isStrict)),
     ...lateFinalizerCauses(metadata, old?.metadata),
   ]
 }
 
-/** A namespace's name is a DNS label, other names are subdomains. */
-function nameCauses(kind: string, { name }: ObjectMeta): Cause[] {
-  if (!name) return [required('metadata.name', 'name or generateName is required')]
-  const isLabel = kind === 'Namespace'
-  const longest = isLabel ? LONGEST_LABEL : LONGEST_NAME
+/** What a caller may not change once it is there. A date of deletion that is there already is kept, whatever was sent. */
+export function fixedMetadataCauses({ metadata }: KubeObject, { metadata: old }: KubeObject): Cause[] {
+  const { uid, deletionTimestamp, deletionGracePeriodSeconds: graceSeconds } = metadata
+  const fixed = (field: string, value: unknown): Cause => invalidValue(`metadata.${field}`, value, 'field is immutable')
   return [
-    ...(name.length > longest ? [invalidValue('metadata.name', name, `must be no more than ${longest} bytes`)] : []),
-    ...((isLabel ? LABEL : SUBDOMAIN).test(name) ? [] : [invalidValue('metadata.name', name, isLabel ? LABEL_MESSAGE : SUBDOMAIN_MESSAGE)]),
+    ...(uid && uid !== old.uid ? [fixed('uid', uid)] : []),
+    ...(deletionTimestamp && !old.deletionTimestamp ? [fixed('deletionTimestamp', deletionTimestamp)] : []),
+    ...(graceSeconds !== undefined && graceSeconds !== old.deletionGracePeriodSeconds
+      ? [fixed('deletionGracePeriodSeconds', graceSeconds)]
+      : []),
   ]
 }
 
-function labelCauses(key: string, value: string): Cause[] {
+/** A namespace's name is a DNS label, other names are subdomains. */
+function nameCauses(kind: string, { name, generateName }: ObjectMeta): Cause[] {
+  if (!name) return [required('metadata.name', 'name or generateName is required')]
+  const isLabel = kind === 'Namespace'
   return [
-    ...keyCauses('metadata.labels', key),
-    ...(value.length > LONGEST_LABEL ? [invalidValue('metadata.labels', value, `must be no more than ${LONGEST_LABEL} bytes`)] : []),
-    ...(VALUE.test(value) ? [] : [invalidValue('metadata.labels', value, VALUE_MESSAGE)]),
+    ...(generateName ? formCauses('metadata.generateName', isLabel, generateName, generateName.replace(/(?<=.)-$/, 'a')) : []),
+    ...formCauses('metadata.name', isLabel, name),
+    ...(isLabel ? labelValueCauses('metadata.labels', name) : []), // the server makes it one
+  ]
+}
+
+/** `checked`: of a prefix, which may end in a dash, what could become of it. */
+function formCauses(field: string, isLabel: boolean, name: string, checked = name): Cause[] {
+  const longest = isLabel ? LONGEST_LABEL : LONGEST_NAME
+  const wrong = (message: string): Cause => invalidValue(field, name, message)
+  const tooLong = checked.length > longest ? [wrong(`must be no more than ${longest} characters`)] : []
+  if (isLabel && checked.includes('.')) return [...tooLong, wrong('must not contain dots')]
+  if ((isLabel ? LABEL : SUBDOMAIN).test(checked)) return tooLong
+  return [...tooLong, wrong(isLabel ? LABEL_MESSAGE : SUBDOMAIN_MESSAGE)]
+}
+
+function labelCauses(key: string, value: string): Cause[] {
+  return [...labelKeyCauses('metadata.labels', key), ...labelValueCauses('metadata.labels', value)]
+}
+
+export function labelValueCauses(field: string, value: string): Cause[] {
+  return [
+    ...(value.length > LONGEST_LABEL ? [invalidValue(field, value, `must be no more than ${LONGEST_LABEL} bytes`)] : []),
+    ...(VALUE.test(value) ? [] : [invalidValue(field, value, VALUE_MESSAGE)]),
   ]
 }
 
@@ -57,12 +83,21 @@ function annotationCauses(annotations: Record<string, string>): Cause[] {
     field,
     message: `Too long: may not be more than ${LARGEST_ANNOTATIONS_BYTES} bytes`,
   }
-  const keys = Object.keys(annotations).flatMap((key) => keyCauses(field, key.toLowerCase(), key))
+  const keys = Object.keys(annotations).flatMap((key) => labelKeyCauses(field, key.toLowerCase(), key))
   return sizeBytes > LARGEST_ANNOTATIONS_BYTES ? [...keys, tooLarge] : keys
 }
 
+const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion'])
+
+function finalizerCauses(finalizer: string, index: number, isStrict: boolean): Cause[] {
+  const causes = labelKeyCauses('metadata.finalizers', finalizer)
+  if (!isStrict || finalizer.includes('/') || STANDARD_FINALIZERS.has(finalizer)) return causes
+  const message = 'name is neither a standard finalizer name nor is it fully qualified'
+  return [...causes, invalidValue(`metadata.finalizers[${index}]`, finalizer, message)]
+}
+
 /** A qualified name: an optional DNS prefix, a slash, and a name. */
-function keyCauses(field: string, key: string, shown = key): Cause[] {
+export function labelKeyCauses(field: string, key: string, shown = key): Cause[] {
   const parts = key.split('/')
   const name = parts.at(-1)!
   const wrong = (message: string): Cause => invalidValue(field, shown, message)
@@ -79,18 +114,25 @@ function keyCauses(field: string, key: string, shown = key): Cause[] {
 }
 
 function ownerCauses(reference: { apiVersion?: string; kind?: string; name?: string; uid?: string }, index: number): Cause[] {
-  const fields = ['apiVersion', 'kind', 'name', 'uid'] as const
-  return fields
-    .filter((field) => !reference[field])
-    .map((field) => required(`metadata.ownerReferences[${index}].${field}`, 'must not be empty'))
+  const at = (field: string): string => `metadata.ownerReferences[${index}].${field}`
+  const { apiVersion = '', kind } = reference
+  const isUnreadable = apiVersion.split('/').length > 2
+  const empty = ['apiVersion', 'kind', 'name', 'uid'].filter((field) => !reference[field as keyof typeof reference])
+  return [
+    ...(isUnreadable ? [invalidValue(at('apiVersion'), apiVersion, 'must be <group>/<version> or <version>')] : []),
+    ...empty.map((field) => required(at(field), 'must not be empty')),
+    ...(kind === 'Event' && apiVersion === 'v1'
+      ? [invalidValue(`metadata.ownerReferences[${index}]`, reference, '/v1, Kind=Event is disallowed from being an owner')]
+      : []),
+  ]
 }
 
 function controllerCauses({ ownerReferences }: ObjectMeta): Cause[] {
   const [first, second] = (ownerReferences ?? []).filter(({ controller }) => controller === true)
   if (first === undefined || second === undefined) return []
   const both = `${first.kind}/${first.name} and ${second.kind}/${second.name}`
-  const message = `Invalid value: Only one reference can have Controller set to true. Found "true" in references for ${both}`
-  return [{ reason: 'FieldValueInvalid', field: 'metadata.ownerReferences', message }]
+  const message = `Only one reference can have Controller set to true. Found "true" in references for ${both}`
+  return [invalidValue('metadata.ownerReferences', ownerReferences, message)]
 }
 
 function lateFinalizerCauses({ finalizers }: ObjectMeta, old: ObjectMeta | undefined): Cause[] {

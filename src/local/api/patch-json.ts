@@ -22,7 +22,7 @@ export function jsonPatch(target: unknown, patch: unknown): unknown {
   let copiedBytes = 0
   return (patch as unknown as Operation[]).reduce((document, operation) => {
     if (operation.op !== 'copy') return applyOperation(document, operation)
-    const value = read(document, pointer(operation.from))
+    const value = readLoosely(document, pointer(operation.from))
     copiedBytes += JSON.stringify(value).length
     if (copiedBytes > MOST_COPIED_BYTES) throw tooLarge(`The copies of a JSON patch may be ${MOST_COPIED_BYTES} bytes together`)
     return applyOperation(document, { op: 'add', path: operation.path, value })
@@ -38,7 +38,7 @@ function applyOperation(document: unknown, operation: Operation): unknown {
       read(document, path)
       return edit(document, path, removeAt, undefined)
     case 'replace':
-      read(document, path)
+      readLoosely(document, path)
       return edit(document, path, (parent, key) => setField(parent as Record<string, unknown>, key, operation.value), operation.value)
     case 'move': {
       const from = pointer(operation.from)
@@ -49,12 +49,12 @@ function applyOperation(document: unknown, operation: Operation): unknown {
       if (isDeepStrictEqual(read(document, path), operation.value)) return document
       throw doesNotApply(`testing value ${operation.path} failed`)
     default:
-      throw badRequest(`unknown JSON patch operation ${operation.op}`)
+      throw doesNotApply(`Unexpected kind: ${operation.op}`)
   }
 }
 
 function pointer(path: unknown): string[] {
-  if (typeof path !== 'string' || (path !== '' && !path.startsWith('/'))) throw badRequest(`${String(path)} is not a JSON pointer`)
+  if (typeof path !== 'string' || (path !== '' && !path.startsWith('/'))) throw doesNotApply(`${String(path)} is not a JSON pointer`)
   return path
     .split('/')
     .slice(1)
@@ -67,6 +67,13 @@ function read(document: unknown, path: string[]): unknown {
     if (!isThere) throw doesNotApply(`the path /${path.join('/')} does not exist`)
     return (value as Record<string, unknown>)[key]
   }, document)
+}
+
+/** As the real server's library reads for `copy` and `replace`: a field that its map does not have is null. */
+function readLoosely(document: unknown, path: string[]): unknown {
+  const parent = read(document, path.slice(0, -1))
+  const key = path.at(-1)
+  return key !== undefined && isObject(parent) && !Object.hasOwn(parent, key) ? null : read(document, path)
 }
 
 function edit(document: unknown, path: string[], change: (parent: unknown, key: string) => void, whole: unknown): unknown {
@@ -90,7 +97,7 @@ function removeAt(parent: unknown, key: string): void {
 }
 
 function doesNotApply(message: string): Refusal {
-  return new Refusal(422, 'Invalid', `the server rejected our request due to an error in our request: ${message}`)
+  return new Refusal(422, 'Invalid', `the server rejected our request due to an error in our request: ${message}`, {})
 }
 
 function tooLarge(message: string): Refusal {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isObject, ownField, setField } from './patch-merge.ts'
+import { Refusal } from './statuses.ts'
 
 type Fields = Record<string, unknown>
 
@@ -30,6 +31,9 @@ export function strategicPatch(target: unknown, patch: unknown): unknown {
 
 function mergeMap(target: Fields, patch: Fields): Fields {
   if (patch['$patch'] === 'replace') return withoutDirectives(patch)
+  if (patch['$patch'] !== undefined && patch['$patch'] !== 'merge') {
+    throw cannotApply(`unknown patch type: ${asGo(patch['$patch'])} in map: ${asGo(patch)}`)
+  }
   const merged: Fields = { ...target }
   for (const [key, value] of Object.entries(patch)) {
     if (key.startsWith('$')) continue
@@ -39,11 +43,13 @@ function mergeMap(target: Fields, patch: Fields): Fields {
     else setField(merged, key, value)
   }
   retainKeys(merged, patch['$retainKeys'])
-  for (const [key, value] of Object.entries(patch)) applyListDirective(merged, key, value)
+  for (const [key, value] of Object.entries(patch)) applyListDirective(merged, target, key, value)
   return merged
 }
 
 function mergeChild(merged: Fields, key: string, patch: Fields): void {
+  // A directive for a map that is not there does nothing, in the real server too.
+  if (patch['$patch'] !== undefined && !Object.hasOwn(merged, key)) return
   if (patch['$patch'] === 'delete') delete merged[key]
   else {
     const before = ownField(merged, key)
@@ -53,11 +59,14 @@ function mergeChild(merged: Fields, key: string, patch: Fields): void {
 
 function mergeList(field: string, target: unknown, patch: unknown[]): unknown[] {
   const before = Array.isArray(target) ? (target as unknown[]) : []
-  if (MERGED_SETS.has(field)) return [...before, ...patch.filter((value) => !before.includes(value))]
+  if (MERGED_SETS.has(field)) return inOrder([...before, ...patch.filter((value) => !before.includes(value))], patch, before)
   const mergeKey = MERGE_KEYS[field]
   if (mergeKey === undefined || !patch.every(isObject)) return patch.map(stripped)
   if (patch.some((item) => item['$patch'] === 'replace')) return patch.filter((item) => item['$patch'] !== 'replace').map(stripped)
-  return patch.reduce<unknown[]>((list, item) => mergeItem(list, item, mergeKey), [...before])
+  const keyless = patch.find((item) => !Object.hasOwn(item, mergeKey))
+  if (keyless) throw cannotApply(`map: ${asGo(keyless)} does not contain declared merge key: ${mergeKey}`)
+  const merged = patch.reduce<unknown[]>((list, item) => mergeItem(list, item, mergeKey), [...before])
+  return inOrder(merged, patch, before, mergeKey)
 }
 
 function mergeItem(list: unknown[], item: Fields, mergeKey: string): unknown[] {
@@ -66,23 +75,27 @@ function mergeItem(list: unknown[], item: Fields, mergeKey: string): unknown[] {
   return index < 0 ? [...list, withoutDirectives(item)] : list.with(index, mergeMap(list[index] as Fields, item))
 }
 
-function applyListDirective(merged: Fields, directive: string, value: unknown): void {
+function applyListDirective(merged: Fields, before: Fields, directive: string, value: unknown): void {
   const [name, field] = directive.split('/')
   const list = field === undefined ? undefined : merged[field]
   if (!Array.isArray(list) || !Array.isArray(value) || field === undefined) return
   if (name === '$deleteFromPrimitiveList') merged[field] = list.filter((item) => !value.includes(item))
-  if (name === '$setElementOrder') merged[field] = inOrder(list as unknown[], value as unknown[], MERGE_KEYS[field])
+  if (name !== '$setElementOrder') return
+  const old = ownField(before, field)
+  merged[field] = inOrder(list as unknown[], value as unknown[], Array.isArray(old) ? (old as unknown[]) : [], MERGE_KEYS[field])
 }
 
-/** Items named in the order come first, in that order; others keep theirs. */
-function inOrder(list: unknown[], order: unknown[], mergeKey: string | undefined): unknown[] {
+/** Items that the order names stand in that order, others in the one they had; what is new stands before others. */
+function inOrder(list: unknown[], order: readonly unknown[], before: readonly unknown[], mergeKey?: string): unknown[] {
   const identity = (item: unknown): unknown => (mergeKey !== undefined && isObject(item) ? item[mergeKey] : item)
-  const places = order.map(identity)
-  const placeOf = (item: unknown): number => {
-    const place = places.findIndex((candidate) => isDeepStrictEqual(candidate, identity(item)))
-    return place < 0 ? places.length : place
-  }
-  return list.toSorted((a, b) => placeOf(a) - placeOf(b))
+  const placeIn = (places: readonly unknown[], item: unknown): number =>
+    places.findIndex((candidate) => isDeepStrictEqual(identity(candidate), identity(item)))
+  const named = list.filter((item) => placeIn(order, item) >= 0).toSorted((a, b) => placeIn(order, a) - placeIn(order, b))
+  const others = list.filter((item) => placeIn(order, item) < 0)
+  const isBefore = (one: unknown, other: unknown): boolean => placeIn(before, one) >= 0 && placeIn(before, one) < placeIn(before, other)
+  const ordered: unknown[] = []
+  while (named.length > 0 && others.length > 0) ordered.push(isBefore(others[0], named[0]) ? others.shift() : named.shift())
+  return [...ordered, ...named, ...others]
 }
 
 function retainKeys(merged: Fields, keys: unknown): void {
@@ -96,4 +109,17 @@ function stripped(value: unknown): unknown {
 
 function withoutDirectives(value: Fields): Fields {
   return Object.fromEntries(Object.entries(value).filter(([key, inner]) => !key.startsWith('$') && inner !== null))
+}
+
+/** The real server does not expect these of a client: no reason, and 500. */
+function cannotApply(message: string): Refusal {
+  return new Refusal(500, '', message)
+}
+
+/** As Go prints a value. */
+function asGo(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(asGo).join(' ')}]`
+  if (!isObject(value)) return String(value)
+  const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `map[${fields.map(([key, inner]) => `${key}:${asGo(inner)}`).join(' ')}]`
 }

@@ -1,11 +1,13 @@
 import type { KubeObject, Pod } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
-import type { ApiAnswer, ApiCall, ApiEnv, LogOptions } from './api.ts'
+import type { ApiAnswer, ApiCall, ApiEnv, LogOptions } from './call.ts'
 import type { History } from './history.ts'
 import type { ObjectStore } from './object-store.ts'
-import { fieldMatcher, labelMatcher, type Matcher } from './selectors.ts'
+import { labelMatcher } from './label-selector.ts'
+import { checkListOptions, checkListVersion, checkReadVersion } from './list-options.ts'
+import { fieldMatcher, type Matcher } from './selectors.ts'
 import type { ServedKind } from './served-kinds.ts'
-import { badRequest, expired, notFound, tooLargeVersion } from './statuses.ts'
+import { badRequest, notFound, unreadableVersion } from './statuses.ts'
 
 export interface Request {
   kind: ServedKind
@@ -29,23 +31,27 @@ export class Reader {
     this.#history = history
   }
 
-  get({ kind, namespace, name }: Named): ApiAnswer {
+  get({ kind, namespace, name, call }: Named): ApiAnswer {
+    checkReadVersion(call.query, this.#store.resourceVersion)
     return { status: 200, body: kind.toServed(this.#find(kind, namespace, name)) }
   }
 
   list({ kind, namespace, call, everywhere }: Request & { everywhere: boolean }): ApiAnswer {
     const matches = matcherOf(kind, call.query)
-    this.#checkVersion(call.query)
-    const all = this.#store.list(kind.collection, everywhere || !kind.namespaced ? undefined : namespace).filter(matches)
-    const { page, rest } = pageOf(all, call.query)
-    const continues = rest > 0 ? { continue: tokenAfter(page.at(-1)!, this.#store.resourceVersion), remainingItemCount: rest } : {}
+    checkListOptions(call.query, false)
+    checkListVersion(call.query, this.#store.resourceVersion)
+    const all = this.#store.list(kind.collection, everywhere || !kind.namespaced ? undefined : namespace)
+    const { page, rest } = pageOf(kind, all, matches, call.query)
+    const isSelective = call.query.get('labelSelector') || call.query.get('fieldSelector')
+    const remaining = isSelective ? {} : { remainingItemCount: rest }
+    const continues = rest > 0 ? { continue: tokenAfter(page.at(-1)!, this.#store.resourceVersion), ...remaining } : {}
     return {
       status: 200,
       body: {
         kind: `${kind.kind}List`,
         apiVersion: apiVersionOf(kind),
-        metadata: { resourceVersion: String(this.#store.resourceVersion), ...continues },
-        items: page.map(kind.toServed).map((object) => (kind.definition ? object : withoutType(object))),
+        metadata: { ...(kind.definition ? { continue: '' } : {}), resourceVersion: String(this.#store.resourceVersion), ...continues },
+        items: itemsOf(kind, page),
       },
     }
   }
@@ -53,21 +59,24 @@ export class Reader {
   watch({ kind, namespace, call, everywhere, name }: Request & { everywhere: boolean }): ApiAnswer {
     const { query, signal } = call
     const selected = matcherOf(kind, query)
+    checkListOptions(query, true)
     const inScope: Matcher = (object) =>
       (everywhere || !kind.namespaced || object.metadata.namespace === namespace) && (name === undefined || object.metadata.name === name)
     const matches: Matcher = (object) => inScope(object) && selected(object)
     const asked = query.get('resourceVersion') ?? ''
     const sendsInitial = query.get('sendInitialEvents') === 'true'
     const fromNow = asked === '' || asked === '0' || sendsInitial
-    if (!fromNow && !/^\d+$/.test(asked)) throw badRequest(`Invalid value: "${asked}": resourceVersion must be a number`)
+    const beginsEmpty = query.get('sendInitialEvents') === 'false'
+    const bookmarks = ['true', '1'].includes(query.get('allowWatchBookmarks') ?? '')
+    if (!fromNow && !/^\d+$/.test(asked)) throw unreadableVersion(asked, true)
     const seconds = Number(query.get('timeoutSeconds') ?? 0)
     const watch = this.#history.watch({
       collection: kind.collection,
       matches,
       after: fromNow ? this.#store.resourceVersion : Number(asked),
-      initial: fromNow ? this.#store.list(kind.collection).filter(matches).map(kind.toServed) : [],
-      bookmarks: query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1',
-      marksInitialEnd: sendsInitial,
+      initial: fromNow && !beginsEmpty ? this.#store.list(kind.collection).filter(matches).map(kind.toServed) : [],
+      bookmarks,
+      marksInitialEnd: sendsInitial && bookmarks,
       timeoutMs: seconds > 0 ? seconds * 1000 : undefined,
       signal,
       serve: kind.toServed,
@@ -85,17 +94,6 @@ export class Reader {
     return { status: 200, text: this.#env.logs.read(pod, container, logOptions(call.query), call.signal) }
   }
 
-  /** There is only what is now: the newest state serves for all that ask for one not older, and for no other. */
-  #checkVersion(query: URLSearchParams): void {
-    const asked = query.get('resourceVersion') ?? ''
-    if (asked === '' || asked === '0') return
-    const now = this.#store.resourceVersion
-    if (!/^\d+$/.test(asked)) throw badRequest(`Invalid value: "${asked}": resourceVersion must be a number`)
-    if (Number(asked) > now) throw tooLargeVersion(asked, now)
-    if (query.get('resourceVersionMatch') === 'Exact' && Number(asked) < now)
-      throw expired('The resourceVersion for the provided list is too old.')
-  }
-
   #find(kind: ServedKind, namespace: string, name: string): KubeObject {
     const object = this.#store.get({ collection: kind.collection, namespace, name })
     if (object === undefined) throw notFound(kind, name)
@@ -106,24 +104,38 @@ export class Reader {
 export function matcherOf(kind: ServedKind, query: URLSearchParams): Matcher {
   const byLabel = labelMatcher(query.get('labelSelector'))
   const byField = fieldMatcher(
-    query.get('fieldSelector')?.replaceAll('regarding.', 'involvedObject.') ?? null,
-    new Set(['metadata.name', 'metadata.namespace', ...kind.selectableFields]),
+    query.get('fieldSelector')?.replaceAll('regarding.', 'involvedObject.').replaceAll('reportingController', 'reportingComponent') ?? null,
+    kind.selectableFields.length > 0 || kind.definition ? kind.selectableFields : undefined,
   )
   return (object) => byLabel(object) && byField(object)
 }
 
 /** The real server names kind and version of built-in objects once, in the list. */
-function withoutType({ apiVersion: _apiVersion, kind: _kind, ...object }: KubeObject): object {
-  return object
+export function itemsOf(kind: ServedKind, objects: readonly KubeObject[]): object[] {
+  const withoutType = ({ apiVersion: _apiVersion, kind: _kind, ...object }: KubeObject): object => object
+  return objects.map(kind.toServed).map((object) => (kind.definition ? object : withoutType(object)))
 }
 
-/** Pages go by key, so an object that comes or goes between two pages neither repeats nor hides another. */
-function pageOf(all: KubeObject[], query: URLSearchParams): { page: KubeObject[]; rest: number } {
-  const limit = Number(query.get('limit') ?? 0)
+/**
+ * Pages go by key, so an object that comes or goes between two pages neither repeats nor hides another. A list from
+ * resourceVersion 0 is the real server's cache as it is, whatever the limit. `rest`: objects after the page, selected or
+ * not: the real server does not look at them before it is asked to, and so a last page may be empty.
+ */
+function pageOf(
+  { isCached }: ServedKind,
+  all: KubeObject[],
+  matches: Matcher,
+  query: URLSearchParams,
+): { page: KubeObject[]; rest: number } {
+  const limit = isCached && query.get('resourceVersion') === '0' ? 0 : Number(query.get('limit') ?? 0)
   const token = query.get('continue')
   const after = token ? keyInToken(token) : undefined
   const remaining = after === undefined ? all : all.filter((object) => sortKey(object) > after)
-  return limit > 0 ? { page: remaining.slice(0, limit), rest: Math.max(0, remaining.length - limit) } : { page: remaining, rest: 0 }
+  const selected = remaining.filter(matches)
+  const namesOne = /(^|,)\s*metadata\.name\s*=/.test(query.get('fieldSelector') ?? '')
+  if (limit <= 0 || selected.length < limit || namesOne) return { page: selected, rest: 0 }
+  const page = selected.slice(0, limit)
+  return { page, rest: remaining.length - 1 - remaining.indexOf(page.at(-1)!) }
 }
 
 function sortKey({ metadata: { namespace = '', name } }: KubeObject): string {
@@ -141,7 +153,7 @@ function keyInToken(token: string): string {
   } catch {
     // said below
   }
-  throw expired('The provided continue parameter is not valid; list again without it.')
+  throw badRequest('invalid continue token: continue key is not valid: list again without it')
 }
 
 function logOptions(query: URLSearchParams): LogOptions {

@@ -26,7 +26,7 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   const object = objectOf(path.split('/').slice(1).map(decoded))
   const verbs = VERBS[method]
   if (object === undefined || verbs === undefined) return { verb: method.toLowerCase() }
-  const watches = method === 'GET' && ['true', '1'].includes(query.get('watch') ?? '')
+  const watches = method === 'GET' && object.name === undefined && ['true', '1'].includes(query.get('watch') ?? '')
   return { verb: watches ? 'watch' : object.name === undefined ? verbs.all : verbs.one, object }
 }
 

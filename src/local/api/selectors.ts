@@ -3,53 +3,23 @@ import { badRequest } from './statuses.ts'
 
 export type Matcher = (object: KubeObject) => boolean
 
-const NAME = String.raw`[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?`
-const EQUALITY = new RegExp(`^(${NAME})\\s*(==|=|!=)\\s*([-A-Za-z0-9_.]*)$`)
-const MEMBERSHIP = new RegExp(`^(${NAME})\\s+(in|notin)\\s*\\(([^)]*)\\)$`)
-const EXISTENCE = new RegExp(`^(!?)\\s*(${NAME})$`)
+const OF_EVERY_KIND = ['metadata.name', 'metadata.namespace']
 
-/** Label selectors, equality and set based. Throws 400 on what cannot be parsed. */
-export function labelMatcher(selector: string | null): Matcher {
+/**
+ * Field selectors: `=`, `==` and `!=` on the fields that the kind serves beside name and namespace. Throws 400 on others;
+ * the words depend on whether the kind has fields of its own to offer, undefined when it never thought of any.
+ */
+export function fieldMatcher(selector: string | null, ownFields: readonly string[] | undefined): Matcher {
   if (!selector) return () => true
-  const tests = splitRequirements(selector).map(labelRequirement)
-  return (object) => tests.every((holds) => holds(object.metadata.labels ?? {}))
-}
-
-function labelRequirement(text: string): (labels: Record<string, string>) => boolean {
-  const equality = EQUALITY.exec(text)
-  if (equality) {
-    const [, key, , operator, value] = equality
-    return operator === '!=' ? (labels) => labels[key!] !== value : (labels) => labels[key!] === value
-  }
-  const membership = MEMBERSHIP.exec(text)
-  if (membership) {
-    const [, key, , operator, list] = membership
-    const values = new Set(list!.split(',').map((value) => value.trim()))
-    const isIn = (labels: Record<string, string>): boolean => labels[key!] !== undefined && values.has(labels[key!]!)
-    return operator === 'in' ? isIn : (labels) => !isIn(labels)
-  }
-  const existence = EXISTENCE.exec(text)
-  if (!existence) throw badRequest(`unable to parse requirement: ${text}`)
-  const [, absent, key] = existence
-  return absent ? (labels) => labels[key!] === undefined : (labels) => labels[key!] !== undefined
-}
-
-/** Commas separate, but not those inside parentheses. */
-function splitRequirements(selector: string): string[] {
-  return selector
-    .split(/,(?![^(]*\))/)
-    .map((part) => part.trim())
-    .filter((part) => part !== '')
-}
-
-/** Field selectors: `=`, `==` and `!=` on the fields that the kind serves. Throws 400 on others. */
-export function fieldMatcher(selector: string | null, served: ReadonlySet<string>): Matcher {
-  if (!selector) return () => true
+  const served = new Set([...OF_EVERY_KIND, ...(ownFields ?? [])])
   const tests = selector.split(',').map((part) => {
     const match = /^\s*([^=!]+?)\s*(==|=|!=)\s*(.*?)\s*$/.exec(part)
-    if (!match) throw badRequest(`invalid field selector: ${part}`)
+    if (!match) throw badRequest(`invalid selector: '${selector}'; can't understand '${part}'`)
     const [, field, operator, value] = match
-    if (!served.has(field!)) throw badRequest(`field label not supported: ${field}`)
+    if (!served.has(field!)) {
+      const only = OF_EVERY_KIND.map((name) => JSON.stringify(name)).join(', ')
+      throw badRequest(ownFields ? `field label not supported: ${field}` : `"${field}" is not a known field selector: only ${only}`)
+    }
     return (object: KubeObject): boolean => (fieldOf(object, field!) === value) === (operator !== '!=')
   })
   return (object) => tests.every((holds) => holds(object))

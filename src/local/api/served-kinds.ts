@@ -3,7 +3,7 @@ import { AGENT_SESSIONS } from '../../crds/agent-session.ts'
 import type { Kind } from '../../crds/define-kind.ts'
 import { manifestOf } from '../../crds/manifest.ts'
 import type { KubeObject } from '../../kube/objects.ts'
-import { fromCoreEvent, toCoreEvent } from './event-conversion.ts'
+import { fromCoreEvent, fromNewerEvent, toCoreEvent, toNewerEvent } from './event-conversion.ts'
 import type { FacedKind } from './faces.ts'
 
 /** A kind as this server serves it. */
@@ -20,6 +20,10 @@ export interface ServedKind extends FacedKind {
   isReadOnly: boolean
   /** Whether a PUT must say which resourceVersion it replaces. */
   needsResourceVersion: boolean
+  /** Whether a PUT to a name that is free creates the object. */
+  createsOnUpdate: boolean
+  /** Of events the real server keeps no cache, so that a list from resourceVersion 0 has pages as any other. */
+  isCached: boolean
   /** Whether a DELETE answers with the object rather than with a Status. */
   answersDeleted: boolean
   /** Carrel's own: validated by its schema. */
@@ -42,6 +46,8 @@ function serve(given: Given): ServedKind {
     isKept: true,
     isReadOnly: false,
     needsResourceVersion: false,
+    createsOnUpdate: false,
+    isCached: true,
     answersDeleted: false,
     toStored: asIs,
     toServed: asIs,
@@ -57,6 +63,8 @@ const events = {
   plural: 'events',
   collection: 'core/events',
   isKept: false,
+  createsOnUpdate: true,
+  isCached: false,
   selectableFields: [...EVENT_FIELDS, 'reason', 'type', 'reportingComponent'],
 }
 
@@ -86,11 +94,18 @@ export const SERVED_KINDS: readonly ServedKind[] = [
   }),
   serve({ group: '', version: 'v1', kind: 'Secret', plural: 'secrets', selectableFields: ['type'] }),
   serve({ group: '', version: 'v1', kind: 'ConfigMap', plural: 'configmaps' }),
-  serve({ group: '', version: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts', needsResourceVersion: true, answersDeleted: true }),
-  serve({ group: '', version: 'v1', ...events }),
-  serve({ group: 'events.k8s.io', version: 'v1', ...events, toStored: toCoreEvent, toServed: fromCoreEvent }),
+  serve({ group: '', version: 'v1', kind: 'ServiceAccount', plural: 'serviceaccounts', answersDeleted: true }),
+  serve({ group: '', version: 'v1', ...events, toStored: fromCoreEvent, toServed: toCoreEvent }),
+  serve({ group: 'events.k8s.io', version: 'v1', ...events, toStored: fromNewerEvent, toServed: toNewerEvent }),
   serve({ group: 'apps', version: 'v1', kind: 'ControllerRevision', plural: 'controllerrevisions' }),
-  serve({ group: 'coordination.k8s.io', version: 'v1', kind: 'Lease', plural: 'leases', needsResourceVersion: true }),
+  serve({
+    group: 'coordination.k8s.io',
+    version: 'v1',
+    kind: 'Lease',
+    plural: 'leases',
+    needsResourceVersion: true,
+    createsOnUpdate: true,
+  }),
   serve({
     group: 'apiextensions.k8s.io',
     version: 'v1',
@@ -98,6 +113,7 @@ export const SERVED_KINDS: readonly ServedKind[] = [
     plural: 'customresourcedefinitions',
     namespaced: false,
     isReadOnly: true,
+    hasGeneration: true,
     isKept: false,
     hasStatus: true,
   }),

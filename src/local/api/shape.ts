@@ -2,10 +2,11 @@ import type { ServedKind } from './served-kinds.ts'
 import { badRequest } from './statuses.ts'
 
 /** What a field must look like for a typed server to read it at all. Fields that are not named may be anything. */
-type Shape = 'string' | 'number' | 'boolean' | { list: Shape } | { map: Shape } | { fields: Record<string, Shape> }
+type Shape = 'string' | 'number' | 'boolean' | 'time' | 'bytes' | { list: Shape } | { map: Shape } | { fields: Record<string, Shape> }
 
 const strings: Shape = { list: 'string' }
 const texts: Shape = { map: 'string' }
+const blobs: Shape = { map: 'bytes' }
 const anything: Shape = { fields: {} }
 
 const METADATA: Shape = {
@@ -83,8 +84,8 @@ const BUILT_IN: Record<string, Record<string, Shape>> = {
     },
     status: STATUS,
   },
-  Secret: { type: 'string', data: texts, stringData: texts, immutable: 'boolean' },
-  ConfigMap: { data: texts, binaryData: texts, immutable: 'boolean' },
+  Secret: { type: 'string', data: blobs, stringData: texts, immutable: 'boolean' },
+  ConfigMap: { data: texts, binaryData: blobs, immutable: 'boolean' },
   ServiceAccount: { secrets: { list: anything }, imagePullSecrets: { list: { fields: { name: 'string' } } } },
   Event: {
     involvedObject: REFERENCE,
@@ -95,14 +96,25 @@ const BUILT_IN: Record<string, Record<string, Shape>> = {
     note: 'string',
     type: 'string',
     action: 'string',
-    eventTime: 'string',
+    eventTime: 'time',
     reportingComponent: 'string',
     reportingController: 'string',
     reportingInstance: 'string',
-    series: { fields: { count: 'number', lastObservedTime: 'string' } },
+    series: { fields: { count: 'number', lastObservedTime: 'time' } },
+    count: 'number',
   },
   ControllerRevision: { revision: 'number' },
-  Lease: { spec: { fields: { holderIdentity: 'string', leaseDurationSeconds: 'number', renewTime: 'string' } } },
+  Lease: {
+    spec: {
+      fields: {
+        holderIdentity: 'string',
+        leaseDurationSeconds: 'number',
+        leaseTransitions: 'number',
+        acquireTime: 'time',
+        renewTime: 'time',
+      },
+    },
+  },
 }
 
 /** Throws 400 for an object that the real, typed server could not even read. A null field is an absent one, as in Go. */
@@ -123,10 +135,17 @@ interface Wrong {
 
 type Part = [field: string, value: unknown, shape: Shape]
 
-const NAMES = { string: 'string', number: 'int64', boolean: 'bool' }
+const NAMES = { string: 'string', number: 'int64', boolean: 'bool', time: 'a time with six digits of a second', bytes: 'base64' }
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)$/
+
+function isOf(shape: keyof typeof NAMES, value: unknown): boolean {
+  if (shape === 'time') return typeof value === 'string' && TIME.test(value)
+  if (shape === 'bytes') return typeof value === 'string' && Buffer.from(value, 'base64').toString('base64') === value
+  return typeof value === shape
+}
 
 function wrongIn(value: unknown, shape: Shape, field: string): Wrong | undefined {
-  if (typeof shape === 'string') return typeof value === shape ? undefined : { field, found: jsonTypeOf(value), wanted: NAMES[shape] }
+  if (typeof shape === 'string') return isOf(shape, value) ? undefined : { field, found: jsonTypeOf(value), wanted: NAMES[shape] }
   if ('list' in shape) {
     if (!Array.isArray(value)) return { field, found: jsonTypeOf(value), wanted: 'list' }
     return firstWrong(value.map((item: unknown, index): Part => [`${field}[${index}]`, item, shape.list]))

@@ -1,5 +1,6 @@
+import type { Cause } from '../../crds/check-value.ts'
 import type { Status } from '../../kube/objects.ts'
-import type { ApiAnswer } from './api.ts'
+import type { ApiAnswer } from './call.ts'
 
 /** A refusal on its way to the caller: thrown inside, answered as a metav1.Status. The wording is the real server's. */
 export class Refusal extends Error {
@@ -22,18 +23,28 @@ export class Refusal extends Error {
 }
 
 export function failure(code: number, reason: string, message: string, details?: Status['details']): Status {
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, ...detailed(details), code }
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    ...(reason ? { reason } : {}),
+    ...detailed(details),
+    code,
+  }
 }
 
-export function success(code: 200 | 201, details?: Status['details']): Status {
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', ...detailed(details), code }
+/** What was deleted says no code, as the real server's answer does not. */
+export function success(code: 200 | 201, details?: Status['details']): Omit<Status, 'code'> & { code?: number } {
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', ...detailed(details), ...(code === 200 ? {} : { code }) }
 }
 
-/** The core group is no group: the real server leaves the field out. */
+/** What is empty, as the name of the core group, the real server leaves out. */
 function detailed(details: Status['details']): Pick<Status, 'details'> {
   if (details === undefined) return {}
-  const { group, ...rest } = details
-  return { details: group ? { ...rest, group } : rest }
+  const said = Object.entries(details).filter(([, value]) => value !== '')
+  return { details: Object.fromEntries(said) as Status['details'] }
 }
 
 interface Named {
@@ -46,10 +57,12 @@ const qualified = ({ group, plural }: Named): string => (group ? `${plural}.${gr
 export const notFound = (kind: Named, name: string): Refusal =>
   new Refusal(404, 'NotFound', `${qualified(kind)} "${name}" not found`, { name, group: kind.group, kind: kind.plural })
 
-export const noSuchPath = (): Refusal => new Refusal(404, 'NotFound', 'the server could not find the requested resource')
+export const noSuchPath = (): Refusal => new Refusal(404, 'NotFound', 'the server could not find the requested resource', {})
 
-export const alreadyExists = (kind: Named, name: string): Refusal =>
-  new Refusal(409, 'AlreadyExists', `${qualified(kind)} "${name}" already exists`, { name, group: kind.group, kind: kind.plural })
+export function alreadyExists(kind: Named, name: string, isEnding: boolean): Refusal {
+  const message = `${isEnding ? 'object is being deleted: ' : ''}${qualified(kind)} "${name}" already exists`
+  return new Refusal(409, 'AlreadyExists', message, { name, group: kind.group, kind: kind.plural })
+}
 
 export const conflict = (kind: Named, name: string, why: string): Refusal =>
   new Refusal(409, 'Conflict', `Operation cannot be fulfilled on ${qualified(kind)} "${name}": ${why}`, {
@@ -75,8 +88,15 @@ export function namespaceEnds(kind: Named, name: string, namespace: string): Ref
 
 export const badRequest = (message: string): Refusal => new Refusal(400, 'BadRequest', message)
 
+/** The real server's words, and its 500: it reads the version where nobody expects a bad one. */
+export function unreadableVersion(asked: string, isInQuery = false): Refusal {
+  const quoted = JSON.stringify(asked)
+  const where = isInQuery ? `resourceVersion: Invalid value: ${quoted}: ` : ''
+  return new Refusal(500, '', `${where}strconv.ParseUint: parsing ${quoted}: invalid syntax`)
+}
+
 export const methodNotAllowed = (): Refusal =>
-  new Refusal(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource')
+  new Refusal(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {})
 
 export const expired = (message = 'The resourceVersion for the provided watch is too old.'): Refusal => new Refusal(410, 'Expired', message)
 
@@ -91,11 +111,7 @@ export function tooLargeVersion(asked: string, now: number): Refusal {
   )
 }
 
-export interface Cause {
-  reason: string
-  message: string
-  field: string
-}
+export type { Cause }
 
 export function required(field: string, message = ''): Cause {
   return { reason: 'FieldValueRequired', field, message: `Required value${message ? `: ${message}` : ''}` }
@@ -103,6 +119,15 @@ export function required(field: string, message = ''): Cause {
 
 export function invalidValue(field: string, value: unknown, message: string): Cause {
   return { reason: 'FieldValueInvalid', field, message: `Invalid value: ${JSON.stringify(value)}: ${message}` }
+}
+
+export function duplicate(field: string, value: unknown): Cause {
+  return { reason: 'FieldValueDuplicate', field, message: `Duplicate value: ${JSON.stringify(value)}` }
+}
+
+export function unsupported(field: string, value: unknown, supported: readonly string[]): Cause {
+  const values = supported.map((each) => JSON.stringify(each)).join(', ')
+  return { reason: 'FieldValueNotSupported', field, message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${values}` }
 }
 
 export function forbiddenField(field: string, message: string): Cause {

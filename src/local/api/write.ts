@@ -3,21 +3,23 @@ import { rfc3339Seconds } from '../../env/clock.ts'
 import { uuid } from '../../env/random.ts'
 import type { KubeObject, ObjectMeta, Pod } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
-import type { ApiAnswer, ApiEnv } from './api.ts'
-import { afterDelete, checkDeletable, deleteOptions, isFinished, type DeleteOptions } from './delete.ts'
+import type { ApiAnswer, ApiEnv } from './call.ts'
+import { patchedFrom, sentIn, type UpdateRequest } from './asked-object.ts'
+import { afterDelete, checkDeletable, deleteOptions, isFinished, lastMark, type DeleteOptions } from './delete.ts'
+import { callersMetadata, generationOf, withGeneration, withStatusOf, withoutStatusOf } from './merged-object.ts'
 import { applyRules } from './object-rules.ts'
 import type { ObjectStore, Slot } from './object-store.ts'
-import { patched } from './patch.ts'
-import { matcherOf, type Request } from './read.ts'
-import { checkDepth, checkMetadata, objectOf } from './sent-object.ts'
+import { itemsOf, matcherOf, type Request } from './read.ts'
+import { checkPreconditions, objectOf } from './sent-object.ts'
 import type { ServedKind } from './served-kinds.ts'
 import { Refusal, alreadyExists, badRequest, conflict, forbidden, namespaceEnds, notFound, success } from './statuses.ts'
+import { checkFields } from './unknown-fields.ts'
+import { writeOptions, type WriteOptions } from './write-options.ts'
 
 type Named = Request & { name: string }
-type UpdateRequest = Named & { subresource?: 'status' }
 
 /** What generateName keeps of a longer one. */
-const LONGEST_PREFIX = 248
+const LONGEST_PREFIX = 58
 
 /** POST, PUT, PATCH and DELETE. Each runs alone, from reading what is to the durable commit. */
 export class Writer {
@@ -38,57 +40,69 @@ export class Writer {
       const slot = slotOf(kind, object.metadata)
       if (this.#store.get(slot)) return
       const fresh = this.#fresh(kind, object, '')
-      await this.#store.put(slot, kind.isReadOnly ? fresh : applyRules({ kind, object: fresh, fieldValidation: 'Ignore' }).object)
+      await this.#store.put(slot, kind.isReadOnly ? fresh : applyRules({ kind, object: fresh }))
     })
   }
 
   create({ kind, namespace, call }: Request): Promise<ApiAnswer> {
     return this.#store.exclusively(async () => {
       refuseReadOnly(kind, call.identity.user, 'create')
+      const options = writeOptions(call.query, 'CreateOptions')
       const given = objectOf(kind, call.body)
       if (given.metadata.resourceVersion) throw new Refusal(500, '', 'resourceVersion should not be set on objects to be created')
-      this.#checkNamespace(kind, given, namespace)
-      const { object, warnings } = applyRules({
-        kind,
-        object: this.#fresh(kind, kind.toStored(given), namespace),
-        fieldValidation: validationOf(call.query),
-      })
-      const slot = slotOf(kind, object.metadata)
-      if (this.#store.get(slot)) throw alreadyExists(kind, object.metadata.name)
-      const stored = isDryRun(call.query) ? object : await this.#store.put(slot, object)
-      return { status: 201, headers: warningHeaders(warnings), body: kind.toServed(stored) }
+      return this.#created(kind, given, namespace, options)
     })
   }
 
-  update({ kind, namespace, name, call, subresource }: UpdateRequest): Promise<ApiAnswer> {
+  async #created(kind: ServedKind, given: KubeObject, namespace: string, options: WriteOptions): Promise<ApiAnswer> {
+    const sent = kind.toStored(given)
+    const headers = warningHeaders(checkFields(kind, sent, options))
+    this.#checkNamespace(kind, given, namespace)
+    const object = warned(headers, () => applyRules({ kind, object: this.#fresh(kind, sent, namespace) }))
+    const slot = slotOf(kind, object.metadata)
+    const existing = this.#store.get(slot)
+    if (existing) throw alreadyExists(kind, object.metadata.name, existing.metadata.deletionTimestamp !== undefined)
+    const stored = options.isDryRun ? object : await this.#store.put(slot, object)
+    return { status: 201, headers, body: kind.toServed(stored) }
+  }
+
+  update(request: UpdateRequest): Promise<ApiAnswer> {
+    const { kind, namespace, name, call, subresource } = request
     return this.#store.exclusively(async () => {
       refuseReadOnly(kind, call.identity.user, 'update')
       const slot = { collection: kind.collection, namespace, name }
+      const options = writeOptions(call.query, call.method === 'PATCH' ? 'PatchOptions' : 'UpdateOptions')
+      const given = sentIn(request, slot)
       const old = this.#store.get(slot)
-      if (old === undefined) throw notFound(kind, name)
-      const isPatched = call.method === 'PATCH'
-      checkDepth(call.body)
-      const sent = kind.toStored(
-        objectOf(kind, isPatched ? patched(kind.toServed(old), call.contentType, call.body, kind.definition === undefined) : call.body),
-      )
-      checkMetadata(kind, sent, old, slot)
-
-      const merged = subresource === 'status' ? withStatusOf(old, sent) : withoutStatusOf(kind, old, sent)
-      const ruled = applyRules({
-        kind,
-        object: merged,
-        old,
-        fieldValidation: validationOf(call.query),
-        isPatched,
-        ...(subresource ? { subresource } : {}),
-      })
-      const object = withGeneration(kind, ruled.object, old)
-      const headers = warningHeaders(ruled.warnings)
-      if (isDryRun(call.query)) return { status: 200, headers, body: kind.toServed(object) }
-      if (isFinished(kind, object)) return { status: 200, headers, body: kind.toServed(await this.#store.remove(slot)) }
-      if (isDeepStrictEqual(object, old)) return { status: 200, headers, body: kind.toServed(old) }
-      return { status: 200, headers, body: kind.toServed(await this.#store.put(slot, object)) }
+      if (old !== undefined) return this.#updated(request, options, slot, old, given ?? patchedFrom(request, old, slot))
+      if (given === undefined || !kind.createsOnUpdate || subresource !== undefined) throw notFound(kind, name)
+      if (given.metadata.uid)
+        throw conflict(kind, name, `Precondition failed: UID in precondition: ${given.metadata.uid}, UID in object meta: `)
+      return this.#created(kind, { ...given, metadata: { ...given.metadata, name } }, namespace, options)
     })
+  }
+
+  async #updated(
+    { kind, call, subresource }: UpdateRequest,
+    options: WriteOptions,
+    slot: Slot,
+    old: KubeObject,
+    given: KubeObject,
+  ): Promise<ApiAnswer> {
+    const isPatched = call.method === 'PATCH'
+    const sent = kind.toStored(given)
+    const headers = warningHeaders(checkFields(kind, sent, options, isPatched))
+    checkPreconditions(kind, sent, old, isPatched)
+    const merged = subresource === 'status' ? withStatusOf(kind, old, sent) : withoutStatusOf(kind, old, sent)
+    const ruled = warned(headers, () => applyRules({ kind, object: merged, old, sent, ...(subresource ? { subresource } : {}) }))
+    const object = withGeneration(kind, ruled, old)
+    if (options.isDryRun) return { status: 200, headers, body: kind.toServed(object) }
+    if (isFinished(kind, object)) {
+      await this.#store.remove(slot)
+      return { status: 200, headers, body: kind.toServed(object) } // as it was sent, at the version that it replaces
+    }
+    if (isDeepStrictEqual(object, old)) return { status: 200, headers, body: kind.toServed(old) }
+    return { status: 200, headers, body: kind.toServed(await this.#store.put(slot, object)) }
   }
 
   delete({ kind, namespace, name, call }: Named): Promise<ApiAnswer> {
@@ -103,23 +117,25 @@ export class Writer {
       refuseReadOnly(kind, call.identity.user, 'deletecollection')
       const chosen = this.#store.list(kind.collection, kind.namespaced ? namespace : undefined).filter(matcherOf(kind, call.query))
       const options = deleteOptions(call.body, call.query)
+      const metadata = { ...(kind.definition ? { continue: '' } : {}), resourceVersion: String(this.#store.resourceVersion) } // of the list before: a watch from there sees them go
       for (const object of chosen) await this.deleteNow(kind, slotOf(kind, object.metadata), options)
-      const metadata = { resourceVersion: String(this.#store.resourceVersion) }
-      return { status: 200, body: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items: chosen.map(kind.toServed) } }
+      return { status: 200, body: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items: itemsOf(kind, chosen) } }
     })
   }
 
   /** POST pods/binding: what a scheduler does. */
   bind({ kind, namespace, name, call }: Named): Promise<ApiAnswer> {
     return this.#store.exclusively(async () => {
+      const { metadata, target: { name: target } = {} } = (call.body ?? {}) as { metadata?: { name?: string }; target?: { name?: string } }
+      if (metadata?.name !== name) throw badRequest('name in URL does not match name in Binding object')
       const slot = { collection: kind.collection, namespace, name }
       const pod = this.#store.get(slot) as Pod | undefined
       if (pod === undefined) throw notFound(kind, name)
-      const target = (call.body as { target?: { name?: string } } | undefined)?.target?.name
-      if (!target) throw badRequest('a Binding names its node in target.name')
-      if (pod.spec?.nodeName)
-        throw conflict({ group: '', plural: 'pods/binding' }, name, `pod ${name} is already assigned to node "${pod.spec.nodeName}"`)
-      await this.#store.put(slot, { ...pod, spec: { ...pod.spec!, nodeName: target } } as Pod)
+      if (!target) throw new Refusal(500, '', 'target.name: Required value')
+      const refused = (why: string): Refusal => conflict({ group: '', plural: 'pods/binding' }, name, `pod ${name} is ${why}`)
+      if (pod.metadata.deletionTimestamp) throw refused('being deleted, cannot be assigned to a host')
+      if (pod.spec?.nodeName) throw refused(`already assigned to node "${pod.spec.nodeName}"`)
+      await this.#store.put(slot, boundTo(target, pod, this.#env.clock.now()))
       return { status: 201, body: success(201) }
     })
   }
@@ -138,7 +154,9 @@ export class Writer {
       const stored = options.dryRun || left === object ? left : await this.#store.put(slot, left)
       return { status: 200, body: kind.toServed(stored) }
     }
-    const last = options.dryRun ? object : await this.#store.remove(slot)
+    const mark = lastMark(kind, object, this.#env.clock.now())
+    if (mark !== undefined && !options.dryRun) await this.#store.put(slot, mark)
+    const last = options.dryRun ? (mark ?? object) : await this.#store.remove(slot)
     if (kind.answersDeleted) return { status: 200, body: kind.toServed(last) }
     return { status: 200, body: success(200, { name: slot.name, group: kind.group, kind: kind.plural, uid: object.metadata.uid! }) }
   }
@@ -163,7 +181,7 @@ export class Writer {
       ...(kind.namespaced ? { namespace } : {}),
       uid: uuid(this.#env.random),
       creationTimestamp: rfc3339Seconds(this.#env.clock.now()),
-      ...(kind.hasGeneration ? { generation: 1 } : {}),
+      ...generationOf(kind, given.metadata),
       ...callersMetadata(given.metadata),
     }
     const keepsStatus = !kind.hasStatus || kind.kind === 'CustomResourceDefinition'
@@ -171,7 +189,6 @@ export class Writer {
       ...rest,
       ...(keepsStatus && 'status' in given ? { status: given.status } : {}),
       apiVersion: storedVersion(kind),
-      kind: kind.kind,
       metadata,
     }
   }
@@ -188,46 +205,6 @@ export class Writer {
   }
 }
 
-/** A status write changes the status and nothing else. */
-function withStatusOf(old: KubeObject, sent: KubeObject): KubeObject {
-  const { status: _old, ...rest } = old as KubeObject & { status?: unknown }
-  const { status } = sent as KubeObject & { status?: unknown }
-  return { ...rest, ...(status === undefined ? {} : { status }) }
-}
-
-/** Any other write leaves the status as it is, and the server's own metadata. */
-function withoutStatusOf(kind: ServedKind, old: KubeObject, sent: KubeObject): KubeObject {
-  const { status: _sent, ...rest } = sent as KubeObject & { status?: unknown }
-  const { status } = old as KubeObject & { status?: unknown }
-  const { labels: _l, annotations: _a, finalizers: _f, ownerReferences: _o, ...kept } = old.metadata
-  const metadata = { ...kept, ...callersMetadata(sent.metadata) }
-  const carried = kind.hasStatus ? status : (sent as { status?: unknown }).status
-  return {
-    ...rest,
-    apiVersion: old.apiVersion,
-    kind: old.kind,
-    metadata,
-    ...(carried === undefined ? {} : { status: carried }),
-  } as KubeObject
-}
-
-/** What callers may write of the metadata; an empty map or list is none. */
-function callersMetadata({ labels, annotations, finalizers, ownerReferences }: ObjectMeta): Partial<ObjectMeta> {
-  return {
-    ...(Object.keys(labels ?? {}).length > 0 ? { labels: labels! } : {}),
-    ...(Object.keys(annotations ?? {}).length > 0 ? { annotations: annotations! } : {}),
-    ...(finalizers?.length ? { finalizers } : {}),
-    ...(ownerReferences?.length ? { ownerReferences } : {}),
-  }
-}
-
-function withGeneration(kind: ServedKind, object: KubeObject, old: KubeObject): KubeObject {
-  if (!kind.hasGeneration) return object
-  const specOf = ({ metadata: _metadata, status: _status, ...rest }: KubeObject & { status?: unknown }): unknown => rest
-  if (isDeepStrictEqual(specOf(object), specOf(old))) return object
-  return { ...object, metadata: { ...object.metadata, generation: (old.metadata.generation ?? 0) + 1 } }
-}
-
 function refuseReadOnly(kind: ServedKind, user: string, verb: string): void {
   if (kind.isReadOnly) throw forbidden(user, verb, kind, undefined, undefined)
 }
@@ -241,13 +218,20 @@ function slotOf(kind: ServedKind, { namespace = '', name }: ObjectMeta): Slot {
   return { collection: kind.collection, namespace: kind.namespaced ? namespace : '', name }
 }
 
-function isDryRun(query: URLSearchParams): boolean {
-  return query.get('dryRun') === 'All'
+function boundTo(nodeName: string, pod: Pod, nowMs: number): Pod {
+  const others = pod.status?.conditions?.filter(({ type }) => type !== 'PodScheduled') ?? []
+  const scheduled = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: rfc3339Seconds(nowMs) }
+  return { ...pod, spec: { ...pod.spec!, nodeName }, status: { ...pod.status, conditions: [...others, scheduled] } } as Pod
 }
 
-function validationOf(query: URLSearchParams): 'Strict' | 'Warn' | 'Ignore' {
-  const given = query.get('fieldValidation')
-  return given === 'Strict' || given === 'Ignore' ? given : 'Warn'
+/** A refusal has the warnings, too. */
+function warned(headers: Record<string, string>, rule: () => KubeObject): KubeObject {
+  try {
+    return rule()
+  } catch (error) {
+    if (error instanceof Refusal) Object.assign(error.headers, headers)
+    throw error
+  }
 }
 
 function warningHeaders(warnings: readonly string[]): Record<string, string> {

@@ -1,3 +1,4 @@
+import { SESSION_UID_LABEL } from '../../crds/agent-session.ts'
 import { sleep } from '../../env/clock.ts'
 import type { Env } from '../../env/env.ts'
 import { KubeClient } from '../../kube/client.ts'
@@ -34,6 +35,10 @@ export interface KubeletOptions {
   workingDirectory: string
   /** Default: every 100 ms while an agent is younger than 10 s, else every 500 ms. */
   listenerCheckMs?: number
+  /** Port on 127.0.0.1 at which an API server in another process reads logs. */
+  logPort?: number
+  /** Leaves pods alone that are not of a session. Default false. */
+  onlySessions?: boolean
 }
 
 /**
@@ -57,7 +62,12 @@ export class ProcessKubelet {
       env,
       client,
       events: new EventRecorder(env, client, { controller: 'carrel.dev/kubelet', instance: options.nodeName }),
-      node: { name: options.nodeName, region: options.region, workingDirectory: options.workingDirectory },
+      node: {
+        name: options.nodeName,
+        region: options.region,
+        workingDirectory: options.workingDirectory,
+        ...(options.logPort === undefined ? {} : { logPort: options.logPort }),
+      },
       works: new Works(),
       wake: (uid) => this.#queue.add(uid),
     }
@@ -69,7 +79,8 @@ export class ProcessKubelet {
    */
   async run(signal: AbortSignal): Promise<void> {
     const leftovers = await this.#endLeftovers()
-    void reflect({ env: this.#env, transport: this.#env.kubernetes, resource: PODS, store: this.#pods }, signal)
+    const labelSelector = this.#options.onlySessions ? { labelSelector: SESSION_UID_LABEL } : {}
+    void reflect({ env: this.#env, transport: this.#env.kubernetes, resource: PODS, store: this.#pods, ...labelSelector }, signal)
     await Promise.race([this.#pods.synced, aborted(signal)])
     if (signal.aborted) return
     await this.#forgetUnknown(leftovers)
@@ -82,6 +93,10 @@ export class ProcessKubelet {
     ])
     unsubscribe()
     await this.#shutDown()
+  }
+
+  podNamed(namespace: string, name: string): Pod | undefined {
+    return this.#pods.get(namespace, name)
   }
 
   async #endLeftovers(): Promise<string[]> {

@@ -26,6 +26,7 @@ export async function registerNode({ client, env, node }: KubeletTools): Promise
         lastHeartbeatTime: now,
       },
     ],
+    ...(node.logPort === undefined ? {} : { daemonEndpoints: { kubeletEndpoint: { Port: node.logPort } } }),
     nodeInfo: { kubeletVersion: 'carrel-process-kubelet' },
   }
   try {

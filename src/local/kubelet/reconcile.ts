@@ -17,7 +17,7 @@ export interface KubeletTools {
   env: Env & { kubernetes: Transport; host: ProcessHost }
   client: KubeClient
   events: EventRecorder
-  node: { name: string; region: string; workingDirectory: string }
+  node: { name: string; region: string; workingDirectory: string; logPort?: number }
   works: Works
   /** The pod's UID is looked at again. */
   wake(podUID: string): void

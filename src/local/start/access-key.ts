@@ -1,10 +1,10 @@
+import { SYSTEM_NAMESPACE as NAMESPACE } from '../../crds/system.ts'
 import { ACCESS_KEY_TYPE, accessKeyOf, type AccessKey } from '../../gateway/auth/access-keys.ts'
 import type { Random } from '../../env/random.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import type { Secret } from '../../kube/objects.ts'
 import { SECRETS } from '../../kube/resource.ts'
 
-const NAMESPACE = 'carrel-system'
 const NAME = 'local-access-key'
 /** Kubernetes user that the local key acts as: the owner of the installation. */
 export const LOCAL_USER = 'carrel-admin'

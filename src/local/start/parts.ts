@@ -1,5 +1,5 @@
 /** Adapter: operator and gateway beside the embedded API in one process, each with an Env of its own. */
-import { activityOverTransport } from '../../activity/over-transport.ts'
+import type { Activity } from '../../activity/activity.ts'
 import type { Env } from '../../env/env.ts'
 import { DEFAULT_SPOOL_LIMITS, startGateway } from '../../gateway/start.ts'
 import { tcpDial } from '../../gateway/proxy/dial.ts'
@@ -8,7 +8,7 @@ import { httpProbe } from '../../operator/probe.ts'
 import { operatorSettings } from '../../operator/settings.ts'
 import type { Home } from '../home.ts'
 import { LOCAL_USER } from './access-key.ts'
-import type { RunningApi } from './api.ts'
+import type { RunningApi } from './running-api.ts'
 import type { LocalSettings } from './settings.ts'
 
 export interface RunningParts {
@@ -20,20 +20,25 @@ export interface RunningParts {
 /** Open calls get this long when the installation is stopped. */
 const DRAIN_MS = 500
 
-export async function startParts(env: Env, home: Home, settings: LocalSettings, api: RunningApi): Promise<RunningParts> {
+/** `activity`: the store that both share, where it is not the API's own. */
+export async function startParts(
+  env: Env,
+  home: Home,
+  settings: LocalSettings,
+  api: RunningApi,
+  activity: Activity | undefined,
+): Promise<RunningParts> {
   const { accountId, region, sessionTtl } = settings
   const ending = new AbortController()
   const probe = httpProbe()
-  const forOperator = api.transportOf('operator')
   const operator = new Operator(
-    { ...env, kubernetes: forOperator, activity: activityOverTransport(forOperator), probe },
+    { ...env, kubernetes: api.transportOf('operator'), activity: activity ?? api.activityFor('operator'), probe },
     operatorSettings.parse({ accountId, region, artifacts: 'code', sessionTtlSeconds: sessionTtl }),
   )
   const operating = operator.run(ending.signal)
 
-  const forGateway = api.transportOf('gateway')
   const gateway = await startGateway(
-    { ...env, kubernetes: forGateway, activity: activityOverTransport(forGateway), dial: tcpDial },
+    { ...env, kubernetes: api.transportOf('gateway'), activity: activity ?? api.activityFor('gateway'), dial: tcpDial },
     {
       accountId,
       region,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { redisSettings } from '../../activity/settings.ts'
 
 /** Flags of `npm start`; each is also a variable, CARREL_ and the name in capitals. */
 export const localSettings = z.object({
@@ -10,6 +11,18 @@ export const localSettings = z.object({
     .max(65_535)
     .default(8701)
     .describe('Port of the embedded Kubernetes API on 127.0.0.1; 0 takes any free one.'),
+  kubeconfig: z
+    .string()
+    .optional()
+    .describe('Join the control plane of this machine that this kubeconfig names, as its administrator, in place of the embedded API.'),
+  replicas: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(5)
+    .optional()
+    .describe('Run this many operators and gateways as processes of their own, behind one port; needs --redis.'),
+  ...redisSettings,
   home: z.string().min(1).default('.carrel').describe('Folder for all state, logs and credentials.'),
   hello: z.stringbool().or(z.boolean()).default(true).describe('Leave out the example and its first call.'),
   onlyApi: z

@@ -89,7 +89,7 @@ export class PingWatch {
     this.started = true
     this.busy = busy
     if (busy || settled) {
-      await this.#env.activity.stamp(BUSY_HOLDER, [{ podUID: this.#pod.podUID, idleMs: this.#pod.idleMs, open: busy }])
+      await this.#env.activity.touch(BUSY_HOLDER, { podUID: this.#pod.podUID, idleMs: this.#pod.idleMs, open: busy })
     }
     if (first) this.#changed()
   }

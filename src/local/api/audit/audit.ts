@@ -5,7 +5,7 @@
 import { rfc3339Micros } from '../../../env/clock.ts'
 import type { Env } from '../../../env/env.ts'
 import { uuid } from '../../../env/random.ts'
-import type { ApiAnswer, ApiCall } from '../api.ts'
+import type { ApiAnswer, ApiCall } from '../call.ts'
 import { requestInfo } from '../request-info.ts'
 
 export interface AuditEvent {

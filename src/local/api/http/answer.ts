@@ -1,7 +1,7 @@
 /** Adapter: writes answers to the socket. */
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import type { ApiAnswer } from '../api.ts'
+import type { ApiAnswer } from '../call.ts'
 import type { TableWatch } from './representation.ts'
 
 /** No CORS header, ever: a web page must not be able to read an answer. */

@@ -4,7 +4,7 @@
  * form, not by a script, not by a name that it rebinds to 127.0.0.1.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Identity } from '../api.ts'
+import type { Identity } from '../call.ts'
 import { Refusal } from '../statuses.ts'
 
 /** Names and values in turn, as they came: `IncomingMessage.rawHeaders`. */

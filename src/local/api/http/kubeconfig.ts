@@ -5,7 +5,8 @@ export interface KubeconfigOptions {
   server: string
   /** PEM text of the certificate that the server must show. */
   ca: string
-  token: string
+  /** Or the path of a file that holds it and is read again. */
+  token: string | { file: string }
   /** Name of the user's entry; the token alone says who calls. */
   user: string
   /** Where kubectl looks without `-n`. */
@@ -24,7 +25,7 @@ export function kubeconfigFor({ server, ca, token, user, namespace }: Kubeconfig
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'carrel', cluster: { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') } }],
-    users: [{ name: user, user: { token } }],
+    users: [{ name: user, user: typeof token === 'string' ? { token } : { tokenFile: token.file } }],
     contexts: [{ name: 'carrel', context: { cluster: 'carrel', user, namespace } }],
     'current-context': 'carrel',
   })

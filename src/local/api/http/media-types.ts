@@ -36,7 +36,8 @@ export function parseMediaType(text: string): MediaRange {
   return { type: type.toLowerCase(), parameters: Object.fromEntries(parameters) }
 }
 
-export const isJson = ({ type }: MediaRange): boolean => type === 'application/json' || type === 'application/*' || type === '*/*'
+/** The real server knows no `application/*`. */
+export const isJson = ({ type }: MediaRange): boolean => type === 'application/json' || type === '*/*'
 
 /**
  * The first range that can be answered; undefined (406) when there is none. kubectl's `protobuf,json` thus gets JSON,

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../../kube/objects.ts'
 import type { WatchEvent } from '../../../kube/transport.ts'
-import type { ApiAnswer, ApiCall } from '../api.ts'
+import type { ApiAnswer, ApiCall } from '../call.ts'
 import type { FacedKind } from '../faces.ts'
 import { requestInfo } from '../request-info.ts'
 import { columnsOf } from '../table/columns.ts'

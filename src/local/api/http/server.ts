@@ -9,7 +9,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Env } from '../../../env/env.ts'
-import type { ApiCall, Identity } from '../api.ts'
+import { TransportError } from '../../../kube/errors.ts'
+import type { ApiCall, Identity } from '../call.ts'
 import { beginAudit, completing } from '../audit/audit.ts'
 import type { ApiHandler, AuditSink, AuditTrail, AuditedRequest } from '../audit/audit.ts'
 import { discover } from '../discovery.ts'
@@ -112,7 +113,7 @@ class Shell {
       const refusal = misdirected ?? (await this.#answer(request, response, audited, trail))
       if (refusal !== undefined) refuse(response, refusal, trail)
     } catch (error) {
-      this.#fail(response, error as Error, trail)
+      this.#fail(request, response, error as Error, trail)
     }
   }
 
@@ -170,9 +171,10 @@ class Shell {
     return body === undefined ? discover(path, accept, this.#options.kinds) : { body, contentType: 'application/json' }
   }
 
-  #fail(response: ServerResponse, error: Error, trail: AuditTrail): void {
+  #fail(request: IncomingMessage, response: ServerResponse, error: Error, trail: AuditTrail): void {
     trail.complete(500)
     if (response.destroyed) return
+    if (error instanceof TransportError) return void request.socket.destroySoon() // a fault knob cuts, after what was written
     this.#env.log.error({ error: error.stack ?? error.message }, 'the API server could not answer a request')
     if (response.headersSent) response.destroy()
     else refuse(response, new Refusal(500, 'InternalError', `Internal error occurred: ${error.message}`), trail)
@@ -187,8 +189,8 @@ function notAcceptable(): Refusal {
 }
 
 function refuse(response: ServerResponse, refusal: Refusal, trail: AuditTrail): void {
-  const { code, headers, reason, message } = refusal
-  const body = failure(code, reason, message)
+  const { code, headers, reason, message, details } = refusal
+  const body = failure(code, reason, message, details)
   trail.complete(code, body)
   writeJson(response, code, body, { 'audit-id': trail.auditId, ...headers })
 }

@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../../kube/objects.ts'
 import { ageOf } from './age.ts'
-import type { TableColumn } from './columns.ts'
+import type { TableColumn } from './column.ts'
 import { compileJsonPath } from './json-path.ts'
 
 /** The value at the first path that has one. */
@@ -40,6 +40,6 @@ export const eventColumns: readonly TableColumn[] = [
   { name: 'Source', type: 'string', priority: 1, cell: (event) => [componentAt(event), hostAt(event)].filter(Boolean).join(', ') },
   { name: 'Message', type: 'string', cell: textAt('.message', '.note') },
   { name: 'First Seen', type: 'string', priority: 1, cell: (event, nowMs) => ageOf(firstSeen(event), nowMs) },
-  { name: 'Count', type: 'integer', priority: 1, cell: (event) => Number(countAt(event)) || 1 },
+  { name: 'Count', type: 'string', priority: 1, cell: (event) => Number(countAt(event)) || 1 },
   { name: 'Name', type: 'string', format: 'name', priority: 1, cell: (event) => event.metadata.name },
 ]

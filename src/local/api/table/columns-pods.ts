@@ -1,6 +1,6 @@
 import type { KubeObject, Pod } from '../../../kube/objects.ts'
 import { ageOf } from './age.ts'
-import type { TableColumn } from './columns.ts'
+import type { TableColumn } from './column.ts'
 
 type Containers = NonNullable<NonNullable<Pod['status']>['containerStatuses']>
 

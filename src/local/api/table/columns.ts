@@ -1,23 +1,11 @@
 import type { Column } from '../../../crds/define-kind.ts'
 import type { KubeObject } from '../../../kube/objects.ts'
 import { ageOf } from './age.ts'
+import type { TableColumn } from './column.ts'
+import { definitionColumns } from './columns-definitions.ts'
 import { eventColumns } from './columns-events.ts'
 import { podColumns } from './columns-pods.ts'
 import { compileJsonPath } from './json-path.ts'
-
-/** One column of a meta.k8s.io/v1 Table, with the way to its cells. */
-export interface TableColumn {
-  name: string
-  type: 'string' | 'integer' | 'date'
-  /** `name` marks the object's name. */
-  format?: 'name'
-  description?: string
-  /** Above 0: only with `-o wide`. */
-  priority?: number
-  cell(object: KubeObject, nowMs: number): Cell
-}
-
-export type Cell = string | number | boolean | null
 
 export const NAME: TableColumn = { name: 'Name', type: 'string', format: 'name', cell: (object) => object.metadata.name }
 export const AGE: TableColumn = { name: 'Age', type: 'string', cell: (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs) }
@@ -64,7 +52,13 @@ function entries(name: string, ...paths: string[]): TableColumn {
   const finds = paths.map(compileJsonPath)
   const cell = (object: KubeObject): number =>
     finds.flatMap((find) => find(object)).reduce<number>((sum, value) => sum + Object.keys(value as object).length, 0)
-  return { name, type: 'integer', cell }
+  return { name, type: 'string', cell }
+}
+
+/** A number as it is. */
+function number(name: string, path: string): TableColumn {
+  const find = compileJsonPath(path)
+  return { name, type: 'string', cell: (object) => (find(object)[0] as number | undefined) ?? 0 }
 }
 
 const derived = (name: string, derive: (object: KubeObject) => string): TableColumn => ({
@@ -105,10 +99,10 @@ const BUILT_IN: Record<string, readonly TableColumn[]> = {
   namespaces: [NAME, text('Status', '.status.phase'), AGE],
   secrets: [NAME, text('Type', '.type'), entries('Data', '.data'), AGE],
   configmaps: [NAME, entries('Data', '.data', '.binaryData'), AGE],
-  serviceaccounts: [NAME, entries('Secrets', '.secrets'), AGE],
+  serviceaccounts: [NAME, AGE],
   'leases.coordination.k8s.io': [NAME, text('Holder', '.spec.holderIdentity'), AGE],
-  'controllerrevisions.apps': [NAME, derived('Controller', controllerOf), text('Revision', '.revision'), AGE],
-  'customresourcedefinitions.apiextensions.k8s.io': [NAME, text('Created At', '.metadata.creationTimestamp')],
+  'controllerrevisions.apps': [NAME, derived('Controller', controllerOf), number('Revision', '.revision'), AGE],
+  'customresourcedefinitions.apiextensions.k8s.io': definitionColumns,
   nodes: [
     NAME,
     derived('Status', nodeStatus),

@@ -1,6 +1,6 @@
-import type { KubeObject } from '../../../kube/objects.ts'
+import type { KubeObject, Pod } from '../../../kube/objects.ts'
 import type { WatchEvent } from '../../../kube/transport.ts'
-import type { Cell, TableColumn } from './columns.ts'
+import type { Cell, TableColumn } from './column.ts'
 
 /** What a row carries of its object: `includeObject` of the query. The client's default, and the server's, is Metadata. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
@@ -11,7 +11,7 @@ export interface Table {
   apiVersion: 'meta.k8s.io/v1'
   metadata: ListMeta
   columnDefinitions?: { name: string; type: string; format: string; description: string; priority: number }[]
-  rows: { cells: Cell[]; object: object | null }[]
+  rows: { cells: Cell[]; conditions?: object[]; object: object | null }[]
 }
 
 interface Printed {
@@ -36,6 +36,7 @@ export function tableOf(body: KubeObject | ObjectList, printed: Printed): Table 
     })),
     rows: items.map((object) => ({
       cells: printed.columns.map((column) => column.cell(object, printed.nowMs)),
+      ...conditionsOf(object),
       object: included(object, printed.includeObject),
     })),
   }
@@ -83,9 +84,22 @@ export function metadataList(list: ObjectList): object {
   return { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata: list.metadata, items: list.items.map(metadataOnly) }
 }
 
+const COMPLETED: Record<string, string> = { Succeeded: 'The pod has completed successfully.', Failed: 'The pod failed.' }
+
+/** Of a pod that is over, so that clients may leave it out. */
+function conditionsOf(object: KubeObject): { conditions?: object[] } {
+  const phase = object.kind === 'Pod' ? ((object as Pod).status?.phase ?? '') : ''
+  const message = COMPLETED[phase]
+  return message === undefined ? {} : { conditions: [{ type: 'Completed', status: 'True', reason: phase, message }] }
+}
+
 /** A list's own; of a single object only its version. */
 function listMetaOf(body: KubeObject | ObjectList): ListMeta {
-  return 'items' in body ? body.metadata : { resourceVersion: body.metadata.resourceVersion ?? '' }
+  if ('items' in body) {
+    const { continue: token, ...metadata } = body.metadata
+    return { ...metadata, ...(token ? { continue: token } : {}) }
+  }
+  return { resourceVersion: body.metadata.resourceVersion ?? '' }
 }
 
 function included(object: KubeObject, how: IncludeObject): object | null {

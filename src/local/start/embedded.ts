@@ -1,11 +1,12 @@
 /** Adapter: the embedded API as a running server, with its kubelet and its files. */
 import { existsSync, readFileSync } from 'node:fs'
 import { MemoryActivity } from '../../activity/memory.ts'
-import { ACTIVITY_PATH, serveActivity } from '../../activity/over-transport.ts'
+import { ACTIVITY_PATH, activityOverTransport, serveActivity } from '../../activity/over-transport.ts'
 import type { Env } from '../../env/env.ts'
 import { KubeClient } from '../../kube/client.ts'
 import type { Transport } from '../../kube/transport.ts'
-import { EmbeddedApi, type ApiCall, type Identity } from '../api/api.ts'
+import { EmbeddedApi } from '../api/api.ts'
+import type { ApiCall, Identity } from '../api/call.ts'
 import { audited } from '../api/audit/audit.ts'
 import { auditFile } from '../api/audit/file.ts'
 import { filePersistence } from '../api/file-persistence.ts'
@@ -15,25 +16,17 @@ import { serveApi } from '../api/http/server.ts'
 import { IDENTITIES } from '../api/identities.ts'
 import { inProcessTransport } from '../api/in-process.ts'
 import { forbidden } from '../api/statuses.ts'
-import { writePrivate, type Home } from '../home.ts'
+import { kubeconfigIn, writePrivate, type Home } from '../home.ts'
 import { ProcessKubelet } from '../kubelet/kubelet.ts'
 import { MachineHost } from '../kubelet/machine/machine-host.ts'
 import { PodLogFiles } from '../kubelet/machine/pod-logs.ts'
+import type { IdentityName, RunningApi } from './running-api.ts'
 import type { LocalSettings } from './settings.ts'
-
-export type IdentityName = keyof typeof IDENTITIES
-
-export interface RunningApi {
-  url: string
-  admin: KubeClient
-  transportOf(identity: IdentityName): Transport
-  /** Ends every agent, then the server; within 5 s. */
-  stop(): Promise<void>
-}
 
 const NODE_NAME = 'laptop'
 
-export async function startApi(env: Env, home: Home, settings: LocalSettings, isReady: () => boolean): Promise<RunningApi> {
+/** The API, its server and its kubelet in this process. `isReady` answers for `/readyz`. */
+export async function startEmbeddedApi(env: Env, home: Home, settings: LocalSettings, isReady: () => boolean): Promise<RunningApi> {
   const logs = new PodLogFiles(env, home.root)
   const api = new EmbeddedApi({ ...env, persistence: filePersistence(home.state), logs })
   await api.start()
@@ -60,9 +53,8 @@ export async function startApi(env: Env, home: Home, settings: LocalSettings, is
     notReady: () => (isReady() ? undefined : 'operator and gateway are starting'),
   })
   for (const name of Object.keys(IDENTITIES)) {
-    const file = name === 'admin' ? home.kubeconfig : `${home.root}/${name}.kubeconfig`
     const access = { server: server.url, ca: certificate.cert, token: tokenOf[name]!, user: IDENTITIES[name as IdentityName].user }
-    writePrivate(file, kubeconfigFor({ ...access, namespace: 'default' }))
+    writePrivate(kubeconfigIn(home, name as IdentityName), kubeconfigFor({ ...access, namespace: 'default' }))
   }
 
   const ending = new AbortController()
@@ -74,8 +66,12 @@ export async function startApi(env: Env, home: Home, settings: LocalSettings, is
   const running = kubelet.run(ending.signal)
   return {
     url: server.url,
+    kubeconfig: home.kubeconfig,
+    audit: home.audit,
     admin: new KubeClient(transportOf('admin')),
     transportOf,
+    kubeconfigOf: (identity) => kubeconfigIn(home, identity),
+    activityFor: (identity) => activityOverTransport(transportOf(identity)),
     async stop() {
       ending.abort()
       await running
