@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import { CONFIG_MAPS, JSON_PATCH, MERGE, NAMESPACES, PODS, RUNTIMES, TestApi, configMap, pod, runtime } from './api-kit.ts'
 import { IDENTITIES } from '../../src/local/api/identities.ts'
 
+/** Held back by no right. */
+const SERVER = { user: 'server', groups: ['system:masters'], allows: () => true }
 const RV = (object: any): bigint => BigInt(object.metadata.resourceVersion)
 
 test('a created object has what the server gives it, and nothing of the caller instead', async () => {
@@ -100,7 +102,7 @@ test('a main write leaves the status, a status write leaves all else (of a pod b
     [await api.must('POST', RUNTIMES, runtime('hello')), `${RUNTIMES}/hello`],
     [await api.must('POST', PODS, pod('p')), `${PODS}/p`],
   ]) {
-    const writer = { as: path.startsWith(PODS) ? IDENTITIES.kubelet : IDENTITIES.operator, contentType: MERGE }
+    const writer = { as: path.startsWith(PODS) ? SERVER : IDENTITIES.operator, contentType: MERGE }
     const status = path.startsWith(PODS) ? { phase: 'Running' } : { latestVersion: 3 }
     const patch = { status, metadata: { labels: { stolen: 'yes' }, finalizers: ['a/b'] }, spec: { startTimeoutSeconds: 9, nodeName: 'x' } }
     const after = await api.must('PATCH', `${path}/status`, patch, writer)
@@ -115,6 +117,16 @@ test('a main write leaves the status, a status write leaves all else (of a pod b
     assert.deepEqual(main.metadata.labels, { kept: 'yes' })
     assert.deepEqual(await api.must('GET', `${path}/status`), main)
   }
+})
+
+test('a kubelet cannot relabel a pod through its status', async () => {
+  const api = await TestApi.start()
+  await api.must('POST', PODS, pod('p', { labels: { of: 'ann' } }))
+  const writer = { as: IDENTITIES.kubelet, contentType: MERGE }
+  for (const labels of [{ of: 'eve' }, { of: null }, { more: 'x' }])
+    await api.refused(403, 'Forbidden', 'PATCH', `${PODS}/p/status`, { metadata: { labels }, status: { phase: 'Running' } }, writer)
+  const kept = await api.must('PATCH', `${PODS}/p/status`, { status: { phase: 'Running' } }, writer)
+  assert.deepEqual(kept.metadata.labels, { of: 'ann' })
 })
 
 test('what only the server writes cannot be written', async () => {

@@ -87,7 +87,8 @@ async function openAndStop(installation: Installation, arn: string, sessionId: s
   while (!signal.aborted) {
     const answer = await installation.gateway.invoke(arn, sessionId, { do: 'boot' })
     if (answer.status === 200) opened += 1
-    else assert.equal(answer.status, 409, answer.body) // still ending: come again
+    // Still ending: come again. Or it went to the other gateway before that had seen the stop, and was cut off by it.
+    else assert.ok(answer.status === 409 || /\(Stopped\) before/.test(answer.body), `${answer.status} ${answer.body}`)
     await installation.gateway.stop(arn, sessionId)
   }
   return opened

@@ -1,6 +1,7 @@
 import { sleep } from '../../env/clock.ts'
 import { ActivityUnavailableError } from '../../activity/errors.ts'
 import { boundedTransport } from '../../kube/bounded-transport.ts'
+import type { AgentSession } from '../../crds/agent-session.ts'
 import { KubeClient } from '../../kube/client.ts'
 import { ApiError, TransportError } from '../../kube/errors.ts'
 import type { EndReason } from '../../sessions/end-reason.ts'
@@ -19,6 +20,8 @@ const PATIENCE_MS = 10_000
 const DIAL_TIMEOUT_MS = 1_000
 /** Between two dials of a port that does not listen yet. */
 const REDIAL_MS = 25
+/** A stop that nobody has acted on is answered after this. */
+const STOP_SEEN_MS = 1_000
 /** A session that keeps ending under a call is not reopened for ever. */
 const MOST_REOPENINGS = 2
 /** A caller hears soon that the API server does not answer; a write that was carried out all the same is found by its next try. */
@@ -90,8 +93,28 @@ export class SessionDesk implements Sessions {
   async stop(target: RuntimeTarget, caller: Caller, sessionId: string, clientToken: string | undefined): Promise<'stopped' | 'unknown'> {
     const stopped = await stopSession(this.#client, wantedSession(target, caller, sessionId), clientToken)
     if (stopped === 'unknown') return 'unknown'
-    if (stopped !== 'already') this.#tables.sessions.observe(stopped) // the next call, made at once, must see it
+    if (stopped !== 'already') {
+      this.#tables.sessions.observe(stopped) // the next call, made at once, must see it
+      await this.#untilEnding(stopped)
+    }
     return 'stopped'
+  }
+
+  /**
+   * The operator's word that the stop is seen comes after the stop itself on every watch: by then the other gateways know,
+   * too, and the next call through one of them opens a new incarnation. Answered anyway when that takes long.
+   */
+  async #untilEnding({ metadata, spec }: AgentSession): Promise<void> {
+    const key = `${metadata.namespace}/${metadata.name}`
+    const enough = new AbortController()
+    let isLate = false
+    const limit = sleep(this.#env.clock, STOP_SEEN_MS, enough.signal).then(() => (isLate = true))
+    while (!isLate && isLive(this.#tables.sessions.byKey(key), spec.stopThrough)) {
+      const next = this.#tables.nextChange(key)
+      await Promise.race([next.changed, limit])
+      next.forget()
+    }
+    enough.abort()
   }
 
   /** One step nearer to an entered session; undefined: look again. */
@@ -200,6 +223,11 @@ interface Visit {
   reopened: number
   /** Monotonic. */
   deadlineMs: number
+}
+
+function isLive(session: AgentSession | undefined, incarnation: number): boolean {
+  const { status } = session ?? {}
+  return status?.incarnation === incarnation && (status.phase === 'Pending' || status.phase === 'Running')
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -3,7 +3,7 @@ import { rfc3339Seconds } from '../../env/clock.ts'
 import { uuid } from '../../env/random.ts'
 import type { KubeObject, ObjectMeta, Pod } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
-import type { ApiAnswer, ApiEnv } from './call.ts'
+import type { ApiAnswer, ApiEnv, Identity } from './call.ts'
 import { patchedFrom, sentIn, type UpdateRequest } from './asked-object.ts'
 import { afterDelete, checkDeletable, deleteOptions, isFinished, lastMark, type DeleteOptions } from './delete.ts'
 import { callersMetadata, generationOf, withGeneration, withStatusOf, withoutStatusOf } from './merged-object.ts'
@@ -93,6 +93,7 @@ export class Writer {
     const sent = kind.toStored(given)
     const headers = warningHeaders(checkFields(kind, sent, options, isPatched))
     checkPreconditions(kind, sent, old, isPatched)
+    if (subresource === 'status') refuseRelabelling(kind, call.identity, old, sent)
     const merged = subresource === 'status' ? withStatusOf(kind, old, sent) : withoutStatusOf(kind, old, sent)
     const ruled = warned(headers, () => applyRules({ kind, object: merged, old, sent, ...(subresource ? { subresource } : {}) }))
     const object = withGeneration(kind, ruled, old)
@@ -203,6 +204,14 @@ export class Writer {
     if (place === undefined) throw notFound({ group: '', plural: 'namespaces' }, namespace)
     if (place.metadata.deletionTimestamp) throw namespaceEnds(kind, metadata.name, namespace)
   }
+}
+
+/** As the NodeRestriction of a real server has it: a pod's labels say whose it is, and that is no kubelet's to say. */
+function refuseRelabelling(kind: ServedKind, { groups }: Identity, old: KubeObject, sent: KubeObject): void {
+  if (kind.kind !== 'Pod' || !groups.includes('system:nodes')) return
+  if (isDeepStrictEqual(old.metadata.labels ?? {}, sent.metadata.labels ?? {})) return
+  const { name } = old.metadata
+  throw new Refusal(403, 'Forbidden', `pods "${name}" is forbidden: a node cannot update labels through pod status`, { name, kind: 'pods' })
 }
 
 function refuseReadOnly(kind: ServedKind, user: string, verb: string): void {
