@@ -10,6 +10,7 @@ import { LiveHolders } from '../kube/live-holders.ts'
 import type { ControllerRevision, Pod } from '../kube/objects.ts'
 import { reflect } from '../kube/reflector.ts'
 import { CONTROLLER_REVISIONS, PODS } from '../kube/resource.ts'
+import { withoutContent } from '../kube/slim.ts'
 import { Store } from '../kube/store.ts'
 import type { OperatorEnv } from './env.ts'
 import type { VersionedSpec } from './runtime/version.ts'
@@ -94,21 +95,10 @@ function ownerUIDs(revision: ControllerRevision): string[] {
 
 /** All that a session is judged by; ten thousand of them stay small. */
 function judgedPart(pod: Pod): Pod {
-  const { name, namespace, uid, resourceVersion, labels, ownerReferences, deletionTimestamp } = pod.metadata
   const { phase, reason, message, podIP, containerStatuses } = pod.status ?? {}
   const ended = containerStatuses?.find((container) => container.name === AGENT_CONTAINER && container.state?.terminated)
   return {
-    apiVersion: pod.apiVersion,
-    kind: pod.kind,
-    metadata: {
-      name,
-      namespace: namespace!,
-      uid: uid!,
-      resourceVersion: resourceVersion!,
-      labels: labels ?? {},
-      ownerReferences: ownerReferences ?? [],
-      ...(deletionTimestamp ? { deletionTimestamp } : {}),
-    },
+    ...withoutContent(pod),
     status: {
       ...(phase ? { phase } : {}),
       ...(reason ? { reason } : {}),

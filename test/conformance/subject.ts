@@ -1,12 +1,8 @@
 /** What the suite runs on: the embedded API behind its own HTTPS server, and a real kube-apiserver with its controllers. */
 import { after } from 'node:test'
-import { systemClock, systemRandom } from '../../src/env/system.ts'
-import { EmbeddedApi } from '../../src/local/api/api.ts'
 import type { Identity } from '../../src/local/api/call.ts'
-import { loopbackCertificate } from '../../src/local/api/http/certificate.ts'
-import { serveApi } from '../../src/local/api/http/server.ts'
-import { MemoryPersistence } from '../../src/local/api/persistence.ts'
 import { ControlPlane } from '../control-plane/control-plane.ts'
+import { embeddedServer } from '../kit/embedded-server.ts'
 import { eventually } from '../kit/eventually.ts'
 import { wireTo, type Wire } from './wire.ts'
 
@@ -22,8 +18,6 @@ export interface Subject {
 const TOKEN = 'token-of-the-conformance-suite'
 /** A member of system:masters: who may do what is another test's. */
 const ANYONE: Identity = { user: 'admin', groups: ['system:masters', 'system:authenticated'], allows: () => true }
-const quiet = { debug() {}, info() {}, warn() {}, error() {} }
-
 let embedded: Promise<Subject> | undefined
 let kubernetes: Promise<Subject> | undefined
 const ends: (() => Promise<void> | void)[] = []
@@ -44,27 +38,13 @@ export function kubernetesSubject(): Promise<Subject> {
 }
 
 async function startEmbedded(): Promise<Subject> {
-  const env = { clock: systemClock, random: systemRandom, log: quiet }
-  const api = new EmbeddedApi({ ...env, persistence: new MemoryPersistence(), logs: { async *read() {} } })
-  await api.start()
-  const certificate = loopbackCertificate(Date.now())
-  const server = await serveApi(env, {
-    api,
-    kinds: api.kinds,
-    host: '127.0.0.1',
-    port: 0,
-    certificate,
-    tokens: new Map([[TOKEN, ANYONE]]),
-    audit: { write() {} },
-    notReady: () => undefined,
-  })
-  const wire = wireTo({ server: server.url, ca: certificate.cert, token: () => TOKEN })
+  const server = await embeddedServer(TOKEN, ANYONE)
+  const wire = wireTo({ server: server.url, ca: server.ca, token: () => TOKEN })
   ends.push(async () => {
     wire.close()
     await server.close()
-    api.close()
   })
-  const access = { server: server.url, ca: certificate.cert, token: TOKEN }
+  const access = { server: server.url, ca: server.ca, token: TOKEN }
   return { name: 'embedded', wire, access, makeNamespace: (name) => makeNamespace(wire, name) }
 }
 

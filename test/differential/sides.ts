@@ -1,11 +1,7 @@
 /** The two API servers that are compared: the embedded one behind its own HTTPS server, and a real kube-apiserver. */
-import { systemClock, systemRandom } from '../../src/env/system.ts'
-import { EmbeddedApi } from '../../src/local/api/api.ts'
 import type { Identity } from '../../src/local/api/call.ts'
-import { loopbackCertificate } from '../../src/local/api/http/certificate.ts'
-import { serveApi } from '../../src/local/api/http/server.ts'
-import { MemoryPersistence } from '../../src/local/api/persistence.ts'
 import { ControlPlane } from '../control-plane/control-plane.ts'
+import { embeddedServer } from '../kit/embedded-server.ts'
 import { eventually } from '../kit/eventually.ts'
 import { sideAt, type Side } from './side.ts'
 
@@ -19,7 +15,6 @@ export interface Sides {
 export const NAMESPACE = 'differential'
 const IN_NAMESPACE = `/api/v1/namespaces/${NAMESPACE}`
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 /** A member of system:masters: who may do what is another test's. */
 const ANYONE: Identity = { user: 'admin', groups: ['system:masters', 'system:authenticated'], allows: () => true }
 const TOKEN = 'token-of-the-differential-test'
@@ -62,30 +57,11 @@ async function realNamespace(plane: ControlPlane): Promise<void> {
 
 /** An embedded API in memory, whose history begins now as a real server's that has just started. */
 export async function startEmbedded(): Promise<{ side: Side; stop(): Promise<void> }> {
-  const env = { clock: systemClock, random: systemRandom, log: quiet }
-  const api = new EmbeddedApi({ ...env, persistence: new MemoryPersistence(), logs: { async *read() {} } })
-  await api.start()
-  const certificate = loopbackCertificate(Date.now())
-  const server = await serveApi(env, {
-    api,
-    kinds: api.kinds,
-    host: '127.0.0.1',
-    port: 0,
-    certificate,
-    tokens: new Map([[TOKEN, ANYONE]]),
-    audit: { write() {} },
-    notReady: () => undefined,
-  })
-  const side = sideAt('embedded', { server: server.url, ca: certificate.cert, token: () => TOKEN })
+  const server = await embeddedServer(TOKEN, ANYONE)
+  const side = sideAt('embedded', { server: server.url, ca: server.ca, token: () => TOKEN })
   await create(side)
-  api.compact()
-  return {
-    side,
-    stop: async () => {
-      await server.close()
-      api.close()
-    },
-  }
+  server.api.compact()
+  return { side, stop: () => server.close() }
 }
 
 async function create(side: Side): Promise<void> {

@@ -244,6 +244,14 @@ export class Installation {
       .map((line) => JSON.parse(line) as AuditLine)
   }
 
+  /** How many pods were made, by the audit log. */
+  podCreates(): number {
+    return this.audit().filter(
+      ({ verb, objectRef, responseStatus }) =>
+        verb === 'create' && objectRef?.resource === 'pods' && !objectRef.subresource && responseStatus.code === 201,
+    ).length
+  }
+
   /** pids of this installation's agents, by the marker in their environment. */
   agents(podUID?: string): number[] {
     return readdirSync('/proc')

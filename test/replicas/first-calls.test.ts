@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
-import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { newSessionId, type RawGateway } from '../kit/raw-gateway.ts'
-import { needs } from '../kit/ring.ts'
-import { ExtraGateway, gatewaysOf } from './kit.ts'
+import { ExtraGateway, gatewaysOf, replicated } from './kit.ts'
 import { everyOperatorFollows, leaderOf, OperatorWrites } from './leader.ts'
 
 const CALLS = 50
@@ -16,20 +14,6 @@ const MOST_WRITES = 10
 
 interface Boot {
   boot: string
-}
-
-async function replicated(t: TestContext): Promise<Installation | undefined> {
-  if (!needs(t, 'CARREL_TEST_CONTROL_PLANE') || !needs(t, 'CARREL_TEST_REDIS')) return undefined
-  return Installation.start(t, { place: 'replicas' })
-}
-
-function podCreates(installation: Installation): number {
-  return installation
-    .audit()
-    .filter(
-      ({ verb, objectRef, responseStatus }) =>
-        verb === 'create' && objectRef?.resource === 'pods' && !objectRef.subresource && responseStatus.code === 201,
-    ).length
 }
 
 /** Half of the calls through each gateway. */
@@ -55,7 +39,7 @@ test('50 first calls of one new id through two gateways: one pod create in the a
   const boots = await callAll(gatewaysOf(t, installation), arn, newSessionId())
   assert.equal(boots.length, CALLS)
   assert.equal(new Set(boots.map(({ boot }) => boot)).size, 1)
-  assert.equal(podCreates(installation), 1)
+  assert.equal(installation.podCreates(), 1)
 })
 
 test('the same with the leading operator killed after each of its writes in turn', async (t) => {
@@ -67,7 +51,7 @@ test('the same with the leading operator killed after each of its writes in turn
     assert.ok(survived < MOST_WRITES && attempt < 2 * MOST_WRITES, `${survived} writes, ${attempt} attempts`)
     await everyOperatorFollows(installation)
     const { pid } = await leaderOf(installation)
-    const before = podCreates(installation)
+    const before = installation.podCreates()
     const writes = new OperatorWrites(installation)
     const sessionId = newSessionId()
     const calls = callAll(gatewaysOf(t, installation), arn, sessionId)
@@ -83,7 +67,7 @@ test('the same with the leading operator killed after each of its writes in turn
     await settled
     writes.close()
     assert.equal(new Set(boots.map(({ boot }) => boot)).size, 1, `killed after write ${survived + 1}`)
-    assert.equal(podCreates(installation) - before, 1, `killed after write ${survived + 1}`)
+    assert.equal(installation.podCreates() - before, 1, `killed after write ${survived + 1}`)
     if (isKilled) survived += 1
   }
   t.diagnostic(`the leader was killed after each of ${survived} writes`)
@@ -112,5 +96,5 @@ test('the same with one gateway killed while it waits: its own callers fail, the
   )
   const boots = await ofLiving
   assert.equal(new Set(boots.map(({ boot }) => boot)).size, 1)
-  assert.equal(podCreates(installation), 1)
+  assert.equal(installation.podCreates(), 1)
 })

@@ -12,11 +12,18 @@ import { reflect } from '../../src/kube/reflector.ts'
 import { Store } from '../../src/kube/store.ts'
 import type { Report } from '../../src/telemetry/parent.ts'
 import { eventually } from '../kit/eventually.ts'
-import type { Installation } from '../kit/installation.ts'
+import { Installation } from '../kit/installation.ts'
 import { RawGateway, SESSION_HEADER, invocationPath } from '../kit/raw-gateway.ts'
+import { needs } from '../kit/ring.ts'
 
 const GATEWAY = join(import.meta.dirname, '..', '..', 'src', 'gateway', 'main.ts')
 const READY_WITHIN_MS = 30_000
+
+/** An installation with replicas, whatever place the runner chose. */
+export async function replicated(t: TestContext): Promise<Installation | undefined> {
+  if (!needs(t, 'CARREL_TEST_CONTROL_PLANE') || !needs(t, 'CARREL_TEST_REDIS')) return undefined
+  return Installation.start(t, { place: 'replicas' })
+}
 
 /** What `<home>/replicas.json` says: the processes that the installation itself runs. */
 export interface Replicas {

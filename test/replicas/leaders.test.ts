@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { INCARNATION_LABEL, SESSION_UID_LABEL } from '../../src/crds/agent-session.ts'
 import type { Pod } from '../../src/kube/objects.ts'
-import { Installation } from '../kit/installation.ts'
+import type { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
-import { needs } from '../kit/ring.ts'
-import { replicasOf } from './kit.ts'
+import { replicasOf, replicated } from './kit.ts'
 import { everyOperatorFollows, leaderOf } from './leader.ts'
 
 const OPENS_WITHIN_MS = 5_000
@@ -17,11 +16,6 @@ const SEEN_MS = 500
 /** Longer than the leader's Lease. */
 const PAUSE_MS = 8_000
 const SESSIONS = 4
-
-async function replicated(t: TestContext): Promise<Installation | undefined> {
-  if (!needs(t, 'CARREL_TEST_CONTROL_PLANE') || !needs(t, 'CARREL_TEST_REDIS')) return undefined
-  return Installation.start(t, { place: 'replicas' })
-}
 
 test('the leading operator killed: a new session opens within 5 s of the kill', async (t) => {
   const installation = await replicated(t)

@@ -3,6 +3,7 @@ import { AGENT_SESSIONS, SESSION_UID_LABEL, type AgentSession } from '../../crds
 import type { Pod, Secret } from '../../kube/objects.ts'
 import { reflect } from '../../kube/reflector.ts'
 import { PODS, SECRETS } from '../../kube/resource.ts'
+import { withoutContent } from '../../kube/slim.ts'
 import { Store, keyOf } from '../../kube/store.ts'
 import type { EndReason } from '../../sessions/end-reason.ts'
 import { agentRuntimeId } from '../../sessions/runtime-id.ts'
@@ -115,19 +116,5 @@ function ownerKey(pod: Pod): string[] {
 
 /** All that routing reads of a pod; ten thousand of them stay small. */
 function routingPart(pod: Pod): Pod {
-  const { name, namespace, uid, resourceVersion, labels, ownerReferences, deletionTimestamp } = pod.metadata
-  return {
-    apiVersion: pod.apiVersion,
-    kind: pod.kind,
-    metadata: {
-      name,
-      namespace: namespace!,
-      uid: uid!,
-      resourceVersion: resourceVersion!,
-      labels: labels ?? {},
-      ownerReferences: ownerReferences ?? [],
-      ...(deletionTimestamp ? { deletionTimestamp } : {}),
-    },
-    status: pod.status?.podIP ? { podIP: pod.status.podIP } : {},
-  }
+  return { ...withoutContent(pod), status: pod.status?.podIP ? { podIP: pod.status.podIP } : {} }
 }

@@ -1,3 +1,4 @@
+import { SYSTEM_NAMESPACE } from '../../crds/system.ts'
 import type { ApiAnswer, ApiCall, ApiEnv } from './call.ts'
 import { Collector } from './collector.ts'
 import { History } from './history.ts'
@@ -9,7 +10,7 @@ import { Refusal, forbidden, methodNotAllowed, noSuchPath } from './statuses.ts'
 import { Writer } from './write.ts'
 
 const HISTORY_SIZE = 10_000
-const FIRST_NAMESPACES = ['default', 'kube-system', 'carrel-system']
+const FIRST_NAMESPACES = ['default', 'kube-system', SYSTEM_NAMESPACE]
 
 /**
  * An API server as a function: `handle` answers one call as kube-apiserver would, for the kinds that Carrel uses. No

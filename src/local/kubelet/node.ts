@@ -4,11 +4,11 @@ import type { KubeObject } from '../../kube/objects.ts'
 import type { Resource } from '../../kube/resource.ts'
 import type { KubeletTools } from './reconcile.ts'
 
-interface Node extends KubeObject {
+export interface Node extends KubeObject {
   status?: object
 }
 
-const NODES: Resource<Node> = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false }
+export const NODES: Resource<Node> = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false }
 
 /** Shows the node to people. Nothing depends on it: an API that serves or allows no nodes is fine. */
 export async function registerNode({ client, env, node }: KubeletTools): Promise<void> {

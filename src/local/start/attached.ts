@@ -16,6 +16,7 @@ import { definitionsServed } from '../api/served-kinds.ts'
 import { kubeconfigIn, writePrivate, type Home } from '../home.ts'
 import { ProcessKubelet } from '../kubelet/kubelet.ts'
 import { serveLogs } from '../kubelet/machine/log-server.ts'
+import { NODES } from '../kubelet/node.ts'
 import { MachineHost } from '../kubelet/machine/machine-host.ts'
 import { PodLogFiles } from '../kubelet/machine/pod-logs.ts'
 import { ensure, ensureIdentities, tokenOf } from './roles.ts'
@@ -28,7 +29,6 @@ const TOKEN_SECONDS = 24 * 3600
 const RENEW_MS = 12 * 3600 * 1000
 const RETRY_RENEWAL_MS = 60_000
 
-const NODES: Resource = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false }
 const CONFIG_MAPS: Resource<KubeObject & { data?: Record<string, string> }> = {
   group: '',
   version: 'v1',
