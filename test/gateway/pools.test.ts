@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
+import { freePort } from '../kit/free-port.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { errorOf } from '../kit/wire-error.ts'
 import { ARN, answerOk, serve } from './served.ts'
@@ -57,11 +57,3 @@ test('a call that was let in just before its pod went makes no pool for it', asy
   assert.equal((await served.raw.invoke(ARN, newSessionId(), {})).status, 424)
   assert.deepEqual([served.pools.size, served.reached.length], [0, 0])
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
