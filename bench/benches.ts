@@ -1,6 +1,9 @@
 /** All benches, in the order in which they run. */
+import { checks } from './gateway/checks.ts'
+import { owners } from './gateway/owners.ts'
+import { throughputs } from './gateway/throughput.ts'
 import { listAndWatch } from './kube/list-and-watch.ts'
 import { sessionWrites } from './kube/session-writes.ts'
 import type { Bench } from './runner/bench.ts'
 
-export const BENCHES: readonly Bench[] = [listAndWatch, sessionWrites]
+export const BENCHES: readonly Bench[] = [listAndWatch, sessionWrites, ...throughputs, checks, owners]

@@ -13,10 +13,16 @@ import { runRounds } from './runner/rounds.ts'
 
 const count = z.coerce.number().int().min(1)
 const flags = z.object({
-  rounds: count.default(3).describe('How often each case is measured.'),
+  rounds: count.default(5).describe('How often each case is measured.'),
   objects: count.default(10_000).describe('Sessions, and as many pods, that are listed and watched.'),
   changes: count.default(10_000).describe('Changes to them that are watched.'),
   sessions: count.default(20).describe('Sessions that are driven from first call to end.'),
+  seconds: z.coerce.number().min(0.5).default(10).describe('How long each case of the gateway is measured in a round, after a warm-up.'),
+  nginx: z
+    .stringbool()
+    .or(z.boolean())
+    .default(true)
+    .describe('Leave out nginx beside the gateway (installed from Debian where it is not there).'),
   api: z
     .enum(['embedded', 'real', 'both'])
     .default('both')

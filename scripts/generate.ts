@@ -3,12 +3,17 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
+import { z } from 'zod'
 import { AGENT_RUNTIMES } from '../src/crds/agent-runtime.ts'
 import { AGENT_SESSIONS } from '../src/crds/agent-session.ts'
 import type { Kind } from '../src/crds/define-kind.ts'
 import { manifestOf } from '../src/crds/manifest.ts'
+import { accessLine } from '../src/gateway/access-log.ts'
 import { CATALOGUE } from '../src/gateway/errors.ts'
+import { GATEWAY_METRICS } from '../src/gateway/metrics.ts'
+import { OPERATOR_METRICS } from '../src/operator/metrics.ts'
 import { END_REASON_MEANING } from '../src/sessions/end-reason.ts'
+import { OTHER, type MetricDefinition } from '../src/telemetry/metrics.ts'
 import { DIFFERENCES } from '../test/conformance/differences.ts'
 
 /** Of a difference, by side. */
@@ -22,6 +27,8 @@ const outputs: Record<string, string> = {
   ),
   'docs/reference/errors.md': errorsPage(),
   'docs/reference/embedded-api-differences.md': differencesPage(),
+  'docs/reference/metrics.md': metricsPage(),
+  'docs/reference/access-log.md': accessLogPage(),
 }
 
 function crd(kind: Kind): string {
@@ -68,6 +75,64 @@ function differencesPage(): string {
     '| difference | what | why |',
     '|---|---|---|',
     ...Object.entries(DIFFERENCES).map(([id, { what, why }]) => `| ${id} | ${what} | ${why} |`),
+    '',
+  ].join('\n')
+}
+
+function metricsPage(): string {
+  const table = (definitions: Record<string, MetricDefinition>): string[] => [
+    '| metric | kind | labels | what it tells |',
+    '|---|---|---|---|',
+    ...Object.values(definitions).map(({ name, kind, labels = {}, help }) => {
+      const shown = Object.entries(labels).map(([label, values]) => `\`${label}\`: ${values.join(', ')}`)
+      return `| \`${name}\` | ${kind} | ${shown.join('<br>')} | ${help} |`
+    }),
+    '',
+  ]
+  return [
+    `<!-- ${HEAD} -->`,
+    '',
+    '# Metrics',
+    '',
+    "In Prometheus' text format at `GET /metrics`, for identities of the cluster that may `get` the path `/metrics`. Each process also",
+    'tells its CPU, memory, event loop and garbage collection under the usual names (`process_…`, `nodejs_…`). No label is a session,',
+    `an owner or a runtime: every label has the values below, and \`${OTHER}\` for what is none of them, so that the number of series is`,
+    'bounded.',
+    '',
+    '## Gateway',
+    '',
+    ...table(GATEWAY_METRICS),
+    '## Operator',
+    '',
+    'Reconciles, ends and openings are counted by the operator that leads.',
+    '',
+    ...table(OPERATOR_METRICS),
+  ].join('\n')
+}
+
+interface ShownField {
+  type?: string
+  enum?: string[]
+  description?: string
+}
+
+function accessLogPage(): string {
+  const { properties = {}, required = [] } = z.toJSONSchema(accessLine) as { properties?: Record<string, ShownField>; required?: string[] }
+  return [
+    `<!-- ${HEAD} -->`,
+    '',
+    '# Access log',
+    '',
+    'The gateway logs one JSON line for each request, on stderr, with the message `call` in `msg`. Beside the fields below a line has the',
+    "log's own: `level` (30), `time` (milliseconds since the epoch), `name`, `pid` and `hostname`. A line never holds queries, headers,",
+    'bodies, tokens or keys; a field that is not known is left out.',
+    '',
+    '| field | type | always | what it says |',
+    '|---|---|---|---|',
+    ...Object.entries(properties).map(([name, { type, enum: values, description = '' }]) => {
+      const shown = values === undefined ? type : values.join(', ')
+      return `| \`${name}\` | ${shown} | ${required.includes(name) ? 'yes' : ''} | ${description} |`
+    }),
     '',
   ].join('\n')
 }

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseSync } from 'oxc-parser'
-import { cryptoFault, globalFault, isAdapter, moduleFault, type Node } from './house/ambient.ts'
+import { globalFault, isAdapter, moduleFault, nameFault, type Node } from './house/ambient.ts'
 import { layerFault } from './house/layers.ts'
 import { isDeclared, walk } from './house/scope.ts'
 
@@ -41,7 +41,7 @@ function lintFile(source: string, file: string): Finding[] {
     if (loaded) {
       add('layers', node.start, layerFault(source, file, loaded.specifier, loaded.typeOnly))
       if (!isFree && !loaded.typeOnly) add('env', node.start, moduleFault(loaded.specifier))
-      if (!isFree && loaded.specifier === 'node:crypto') for (const name of loaded.names) add('env', node.start, cryptoFault(name))
+      if (!isFree && !loaded.typeOnly) for (const name of loaded.names) add('env', node.start, nameFault(loaded.specifier, name))
     }
     if (isFree || parent === undefined) return
     if (node.type === 'ImportExpression' && !loaded) add('env', node.start, 'import() of what only running tells: name the module')

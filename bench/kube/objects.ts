@@ -1,6 +1,7 @@
 /** Sessions and pods as Carrel itself makes them, with the status that operator and kubelet write. */
 import { AGENT_CONTAINER, type AgentSession, type AgentSessionStatus } from '../../src/crds/agent-session.ts'
-import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
+import { DEFAULT_LIMITS, type AgentRuntime } from '../../src/crds/agent-runtime.ts'
+import { policyOf } from '../../src/gateway/policy.ts'
 import { wantedSession, type Wanted } from '../../src/gateway/sessions/open.ts'
 import type { ControllerRevision, Pod } from '../../src/kube/objects.ts'
 import { podFor } from '../../src/operator/session/pod-for.ts'
@@ -23,14 +24,16 @@ export const RUNTIME: AgentRuntime = {
     ],
     lifecycle: { idleTimeoutSeconds: 900, maxLifetimeSeconds: 28_800 },
     startTimeoutSeconds: 45,
+    sessionOwnership: 'Caller',
+    limits: DEFAULT_LIMITS,
   },
 }
 
 /** As the gateway asks for the session of one call. */
 export function wantedAt(index: number, runtime: AgentRuntime): Wanted {
-  const caller = { owner: { kind: 'iam', issuer: 'kubernetes', subject: `user-${index % 500}` }, mayReadLogs: false }
+  const caller = { owner: { kind: 'iam', issuer: 'kubernetes', subject: `user-${index % 500}` }, mayReadLogs: async () => false }
   const sessionId = `bench-session-${String(index).padStart(8, '0')}-0123456789abcdef`
-  return wantedSession({ runtime, runtimeId: 'benched-0000000000', endpoint: 'DEFAULT' }, caller, sessionId)
+  return wantedSession({ runtime, runtimeId: 'benched-0000000000', endpoint: 'DEFAULT', policy: policyOf(runtime.spec) }, caller, sessionId)
 }
 
 export function podOf(session: AgentSession, revision: ControllerRevision<VersionedSpec>): Pod {

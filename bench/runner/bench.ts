@@ -50,6 +50,10 @@ export interface BenchSettings {
   objects: number
   changes: number
   sessions: number
+  /** How long a round of a case lasts that is measured by time. */
+  seconds: number
+  /** Measure nginx beside the gateway. */
+  nginx: boolean
   apis: readonly ApiName[]
   /** Progress; not part of the result. */
   say(text: string): void

@@ -11,7 +11,7 @@ export interface BenchResult {
   startedAt: string
   durationSeconds: number
   machine: MachineFacts
-  settings: { rounds: number; objects: number; changes: number; sessions: number }
+  settings: { rounds: number; objects: number; changes: number; sessions: number; seconds: number }
   metrics: readonly Metric[]
   cases: CaseResult[]
   notes: string[]
@@ -36,7 +36,7 @@ export function resultOf(
   runs: readonly CaseRun[],
   facts: { startedAt: string; durationSeconds: number; machine: MachineFacts; notes: string[] },
 ): BenchResult {
-  const { rounds, objects, changes, sessions } = settings
+  const { rounds, objects, changes, sessions, seconds } = settings
   return {
     format: 'carrel-bench/1',
     bench: bench.name,
@@ -44,7 +44,7 @@ export function resultOf(
     startedAt: facts.startedAt,
     durationSeconds: facts.durationSeconds,
     machine: facts.machine,
-    settings: { rounds, objects, changes, sessions },
+    settings: { rounds, objects, changes, sessions, seconds },
     metrics: bench.metrics,
     cases: runs.map((run) => caseResultOf(run, runs, bench.metrics)),
     notes: facts.notes,

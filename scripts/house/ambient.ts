@@ -3,13 +3,19 @@
  * Env. Modules are allowed by name, so that a new one is refused until somebody has looked at it.
  */
 
-/** Modules that only compute. `node:crypto` has chance in it too: its names are looked at one by one. */
+/** Modules that only compute. `node:crypto` has chance in it too, `node:net` sockets: their names are looked at one by one. */
 const PURE_MODULES = new Set([
+  'jose/decode/protected_header',
+  'jose/errors',
+  'jose/jwks/local',
+  // Reads the clock unless it is given `currentDate`.
+  'jose/jwt/verify',
   'node:assert',
   'node:assert/strict',
   'node:buffer',
   'node:crypto',
   'node:events',
+  'node:net',
   'node:path',
   'node:path/posix',
   'node:querystring',
@@ -23,15 +29,12 @@ const PURE_MODULES = new Set([
 ])
 /** Folders of packages whose files are only data. */
 const PURE_FOLDERS = ['@kubernetes/client-node/dist/gen/models/']
-const PURE_CRYPTO = new Set([
-  'createHash',
-  'createHmac',
-  'createVerify',
-  'createPublicKey',
-  'hash',
-  'timingSafeEqual',
-  'verify',
-  'X509Certificate',
+const PURE_NAMES = new Map([
+  [
+    'node:crypto',
+    new Set(['createHash', 'createHmac', 'createVerify', 'createPublicKey', 'hash', 'timingSafeEqual', 'verify', 'X509Certificate']),
+  ],
+  ['node:net', new Set(['BlockList', 'isIP', 'isIPv4', 'isIPv6'])],
 ])
 
 const AMBIENT_GLOBALS = new Set([
@@ -84,12 +87,14 @@ export function moduleFault(specifier: string): string | undefined {
   return `${specifier} is not known to be free of time, chance and I/O: take a port of the Env, or begin the head comment with "Adapter:"`
 }
 
-/** A name that is taken from node:crypto; undefined stands for the whole module. */
-export function cryptoFault(name: string | undefined): string | undefined {
-  if (name !== undefined && PURE_CRYPTO.has(name)) return undefined
-  return name === undefined
-    ? 'take the names that you use from node:crypto, not all of it'
-    : `${name} of node:crypto may draw chance: use env.random`
+/** A name that is taken from a module of which some names only compute; undefined stands for the whole module. */
+export function nameFault(specifier: string, name: string | undefined): string | undefined {
+  const pure = PURE_NAMES.get(specifier)
+  if (pure === undefined || (name !== undefined && pure.has(name))) return undefined
+  if (name === undefined) return `take the names that you use from ${specifier}, not all of it`
+  return specifier === 'node:crypto'
+    ? `${name} of node:crypto may draw chance: use env.random`
+    : `${name} of ${specifier} may do I/O: take a port of the Env`
 }
 
 /** A global used as a value; its `parent` decides for those that also compute. */

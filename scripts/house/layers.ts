@@ -8,9 +8,10 @@ export const LAYERS: Record<string, readonly string[]> = {
   crds: ['sessions', 'kube'],
   kube: ['env'],
   activity: ['env', 'kube'],
-  operator: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
-  gateway: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
-  local: ['env', 'kube', 'crds', 'sessions', 'activity', 'telemetry'],
+  oidc: ['env', 'crds'],
+  operator: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'metering', 'telemetry'],
+  gateway: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'telemetry'],
+  local: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'metering', 'telemetry'],
   metering: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
   cli: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
 }

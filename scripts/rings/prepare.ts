@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached, run } from './cache.ts'
 import { KUBERNETES_VERSION, prepareControlPlane } from './control-plane.ts'
+import { installDebian } from './debian.ts'
 import { unzip } from './unzip.ts'
 
 /** Pinned: another version is another folder in the cache. */
@@ -151,15 +152,4 @@ function succeeds(command: string, parameters: string[]): boolean {
   } catch {
     return false
   }
-}
-
-function installDebian(packages: string[], reason: string): void {
-  const isRoot = process.getuid?.() === 0
-  if (!isRoot || !existsSync('/usr/bin/apt-get'))
-    throw new Error(`${reason}; install ${packages.join(' ')} (as root, on Debian, npm test does it)`)
-  console.log(`     installing ${packages.join(' ')} from Debian …`)
-  // RUNLEVEL 1: Debian starts no service that a package brings.
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  run('apt-get', ['update', '-qq'], { env })
-  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env })
 }

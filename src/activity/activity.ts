@@ -34,6 +34,8 @@ export interface Activity {
   isHeld(podUID: string, otherThan: string): Promise<boolean>
   /** Starts a full idle window for a pod that the store does not know yet; leaves a known one as it is. */
   register(podUID: string, idleMs: number): Promise<void>
+  /** What is known of each pod now, in their order, for people to see: changes nothing, and decides nothing. */
+  look(podUIDs: readonly string[]): Promise<Look[]>
   /** Removes all trace of pods that are gone. */
   forget(podUIDs: readonly string[]): Promise<void>
 }
@@ -50,6 +52,15 @@ export interface Stamp {
 export type CloseAnswer = { closed: true } | { closed: false; remainingMs: number; waitingFor?: string[] }
 
 export type StampAnswer = { podUID: string; closed: true } | { podUID: string; closed: false; remainingMs: number }
+
+/**
+ * `active`: somebody holds it open. `idle`: nobody has since `idleForMs`, and it may close in `remainingMs` (0: at any moment,
+ * or it has closed). `unknown`: the store has not heard of it (yet, or since it was emptied).
+ */
+export type Look =
+  | { podUID: string; state: 'active' }
+  | { podUID: string; state: 'idle'; idleForMs: number; remainingMs: number }
+  | { podUID: string; state: 'unknown' }
 
 /** How long an `open` stamp holds a pod by itself. Gateways stamp open pods every second. */
 export const OPEN_LEASE_MS = 3_000

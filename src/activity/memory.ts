@@ -1,6 +1,6 @@
 import type { Clock } from '../env/clock.ts'
 import { FORGET_AFTER_MS, HEARD_MS, OPEN_LEASE_MS, UNHEARD_RETRY_MS } from './activity.ts'
-import type { Activity, CloseAnswer, Stamp, StampAnswer } from './activity.ts'
+import type { Activity, CloseAnswer, Look, Stamp, StampAnswer } from './activity.ts'
 
 interface Use {
   idleMs: number
@@ -64,6 +64,17 @@ export class MemoryActivity implements Activity {
 
   async register(podUID: string, idleMs: number): Promise<void> {
     this.#known(podUID, idleMs)
+  }
+
+  async look(podUIDs: readonly string[]): Promise<Look[]> {
+    const now = this.#clock.monotonic()
+    return podUIDs.map((podUID): Look => {
+      const pod = this.#pods.get(podUID)
+      if (pod === undefined) return { podUID, state: 'unknown' }
+      if (!pod.closed && [...pod.heldUntilMs.values()].some((untilMs) => untilMs > now)) return { podUID, state: 'active' }
+      const remainingMs = pod.closed ? 0 : Math.max(0, pod.lastActiveMs + pod.idleMs - now)
+      return { podUID, state: 'idle', idleForMs: now - pod.lastActiveMs, remainingMs }
+    })
   }
 
   async forget(podUIDs: readonly string[]): Promise<void> {

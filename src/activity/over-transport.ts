@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { ApiError } from '../kube/errors.ts'
 import type { ApiResponse, Transport } from '../kube/transport.ts'
-import type { Activity, CloseAnswer, Stamp, StampAnswer } from './activity.ts'
+import type { Activity, CloseAnswer, Look, Stamp, StampAnswer } from './activity.ts'
 
 /**
  * One activity store shared by several processes of a laptop: served beside the embedded API, with its identities, and
@@ -15,7 +15,7 @@ const touchBody = z.object({ holder: z.string(), stamp })
 const closeBody = z.object({ podUID: z.string(), idleMs: z.number(), mustHaveBeenHeard: z.array(z.string()) })
 const podBody = z.object({ podUID: z.string(), idleMs: z.number() })
 const heldBody = z.object({ podUID: z.string(), otherThan: z.string() })
-const forgetBody = z.object({ podUIDs: z.array(z.string()) })
+const podsBody = z.object({ podUIDs: z.array(z.string()) })
 
 /** Carries out one call of the port for the serving side. `verb` is the path's last segment. */
 export async function serveActivity(activity: Activity, verb: string, body: unknown): Promise<{ status: number; body: unknown }> {
@@ -50,8 +50,10 @@ async function dispatch(activity: Activity, verb: string, body: unknown): Promis
       await activity.register(podUID, idleMs)
       return {}
     }
+    case 'look':
+      return { looks: await activity.look(podsBody.parse(body).podUIDs) }
     case 'forget':
-      await activity.forget(forgetBody.parse(body).podUIDs)
+      await activity.forget(podsBody.parse(body).podUIDs)
       return {}
     default:
       throw new ApiError(404, 'NotFound', `the activity store has no verb ${verb}`)
@@ -71,6 +73,7 @@ export function activityOverTransport(transport: Transport): Activity {
     close: (podUID, idleMs, mustHaveBeenHeard) => call<CloseAnswer>('close', { podUID, idleMs, mustHaveBeenHeard }),
     isHeld: async (podUID, otherThan) => (await call<{ held: boolean }>('isheld', { podUID, otherThan })).held,
     register: async (podUID, idleMs) => void (await call('register', { podUID, idleMs })),
+    look: async (podUIDs) => (await call<{ looks: Look[] }>('look', { podUIDs })).looks,
     forget: async (podUIDs) => void (await call('forget', { podUIDs })),
   }
 }

@@ -1,7 +1,7 @@
 /** Adapter: the activity store of an installation with several operators and gateways, in one Redis that all of them share. */
 import { readFileSync } from 'node:fs'
 import type { Env } from '../env/env.ts'
-import type { Activity, CloseAnswer, Stamp, StampAnswer } from './activity.ts'
+import type { Activity, CloseAnswer, Look, Stamp, StampAnswer } from './activity.ts'
 import { ActivitySetupError, ActivityUnavailableError } from './errors.ts'
 import { parseRedisURL, type RedisAddress } from './redis/address.ts'
 import { COMMAND_TIMEOUT_MS, RedisConnection } from './redis/connection.ts'
@@ -11,7 +11,7 @@ import type { RedisSettings } from './settings.ts'
 /** The second is on the store's time as the first has told it. */
 const ATTEMPTS = 2
 /** A script of more keys would hold up everybody else's. */
-const FORGET_AT_ONCE = 500
+const PODS_AT_ONCE = 500
 /** No pod has this UID. */
 const TRIAL = 'trial'
 
@@ -94,10 +94,17 @@ export class RedisActivity implements Activity {
     await this.#run('carrelRegister', [podUID], [idleMs])
   }
 
-  async forget(podUIDs: readonly string[]): Promise<void> {
-    for (let from = 0; from < podUIDs.length; from += FORGET_AT_ONCE) {
-      await this.#run('carrelForget', podUIDs.slice(from, from + FORGET_AT_ONCE), [])
+  async look(podUIDs: readonly string[]): Promise<Look[]> {
+    const looks: Look[] = []
+    for (const some of inPortions(podUIDs)) {
+      const answers = await this.#run('carrelLook', some, [])
+      looks.push(...some.map((podUID, index) => lookOf(podUID, answers[index]!)))
     }
+    return looks
+  }
+
+  async forget(podUIDs: readonly string[]): Promise<void> {
+    for (const some of inPortions(podUIDs)) await this.#run('carrelForget', some, [])
   }
 
   /** Every command once, on a pod that is none. */
@@ -106,6 +113,7 @@ export class RedisActivity implements Activity {
     await this.touch(TRIAL, { podUID: TRIAL, idleMs: 0, open: false })
     await this.close(TRIAL, 0, [TRIAL])
     await this.isHeld(TRIAL, '')
+    await this.look([TRIAL])
     await this.forget([TRIAL])
   }
 
@@ -138,4 +146,15 @@ export class RedisActivity implements Activity {
     }
     throw new ActivityUnavailableError("the activity store's clock jumps")
   }
+}
+
+/** `active`, `unknown`, or for how long it has been idle and what remains. */
+function lookOf(podUID: string, answer: string): Look {
+  if (answer === 'active' || answer === 'unknown') return { podUID, state: answer }
+  const [idleForMs, remainingMs] = answer.split(' ').map(Number)
+  return { podUID, state: 'idle', idleForMs: idleForMs!, remainingMs: remainingMs! }
+}
+
+function* inPortions(podUIDs: readonly string[]): Generator<readonly string[]> {
+  for (let from = 0; from < podUIDs.length; from += PODS_AT_ONCE) yield podUIDs.slice(from, from + PODS_AT_ONCE)
 }

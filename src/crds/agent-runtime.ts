@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { KubeObject } from '../kube/objects.ts'
+import { authorizer, authorizerRules } from './authorizer.ts'
 import { conditions } from './conditions.ts'
 import { defineKind } from './define-kind.ts'
 
@@ -8,6 +9,15 @@ export const RUNTIME_NAME = { pattern: '^[a-z]([-a-z0-9]*[a-z0-9])?$', maxLength
 
 /** Fourteen days: the longest lifetime that AgentCore's schema knows (contract 2.12). */
 const LONGEST_LIFETIME_SECONDS = 1_209_600
+
+/** Of AgentCore's own quotas, what one team's cluster can take; every one can be raised. */
+export const DEFAULT_LIMITS = {
+  sessions: 1_000,
+  sessionsPerOwner: 100,
+  newSessionsPerSecond: 25,
+  callsPerSecondPerOwner: 100,
+  endedSessions: 1_000,
+}
 
 const command = z.array(z.string().min(1).max(4096)).min(1).max(64)
 
@@ -49,6 +59,42 @@ const specSchema = z.object({
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
     .optional()
     .describe('Environment of the agent. It wins over what Carrel injects.'),
+  authorizer: authorizer.optional(),
+  sessionOwnership: z
+    .enum(['Caller', 'Runtime'])
+    .default('Caller')
+    .describe("Caller: a session id is its caller's own. Runtime: whoever may invoke shares it, as on AgentCore. Never changes."),
+  limits: z
+    .object({
+      sessions: z.int().min(1).max(1_000_000).default(1_000).describe('Live sessions of the runtime; one more is refused with 402.'),
+      sessionsPerOwner: z.int().min(1).max(1_000_000).default(100).describe('Live sessions of one owner; one more is refused with 402.'),
+      newSessionsPerSecond: z.int().min(1).max(10_000).default(25).describe('Sessions opened a second, by each gateway; more get 429.'),
+      callsPerSecondPerOwner: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(100)
+        .describe('Calls a second of one owner, at each gateway; more get 429.'),
+      endedSessions: z.int().min(0).max(100_000).default(1_000).describe('Ended sessions that stay listed; the oldest go first.'),
+    })
+    .default(DEFAULT_LIMITS)
+    .describe('Contract 4.2. What a runtime and its callers may take.'),
+  endpoints: z
+    .array(
+      z.object({
+        name: z
+          .string()
+          .min(1)
+          .max(48)
+          .regex(/^[a-zA-Z][a-zA-Z0-9_]*$/)
+          .describe('What callers name as the qualifier.'),
+        version: z.int().min(1).max(99_999).describe('The version that its calls run, and whose authorizer judges them.'),
+      }),
+    )
+    .max(10)
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+    .optional()
+    .describe('Named endpoints, pinned to a version (contract 3.4). DEFAULT always follows the latest.'),
   requestHeaders: z
     .object({
       allow: z
@@ -94,7 +140,7 @@ const statusSchema = z.object({
   latestVersion: z.int().min(1).optional(),
   endpoints: z
     .array(z.object({ name: z.string().max(48), version: z.int().min(1) }))
-    .max(10)
+    .max(11)
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
     .optional(),
   conditions: conditions.optional(),
@@ -131,6 +177,19 @@ export const AGENT_RUNTIMES = defineKind<AgentRuntime>({
       message: 'idleTimeoutSeconds (by default 900) must not be above maxLifetimeSeconds (by default 28800)',
       fieldPath: '.idleTimeoutSeconds',
     },
+    {
+      path: 'spec.sessionOwnership',
+      cel: 'self == oldSelf',
+      holdsOnUpdate: (now: string, before: string) => now === before,
+      message: 'sessionOwnership never changes: make another AgentRuntime',
+    },
+    {
+      path: 'spec.endpoints',
+      cel: "self.all(endpoint, endpoint.name != 'DEFAULT')",
+      holds: (endpoints: { name: string }[]) => endpoints.every(({ name }) => name !== 'DEFAULT'),
+      message: 'DEFAULT is there by itself and follows the latest version',
+    },
+    ...authorizerRules,
   ],
   columns: [
     { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },

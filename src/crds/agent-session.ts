@@ -24,6 +24,33 @@ const specSchema = z.object({
   stopTokens: z.array(z.string().max(256)).max(4).optional().describe('Client tokens of the last stops: a repeated stop is the same stop.'),
 })
 
+/** Seconds, or gigabyte-seconds, with three decimals: exact in text, where a float is not. */
+const amount = z
+  .string()
+  .max(32)
+  .regex(/^[0-9]+\.[0-9]{3}$/)
+
+/** What incarnations used, each by one rule of a price book (contract 5). */
+const used = {
+  cpuSeconds: amount.describe('CPU time that was really used.'),
+  memoryPeakGBSeconds: amount.describe('Each second at the peak so far, at least 128 MB (price book V1).'),
+  memoryInUseGBSeconds: amount.describe('Each second at the most of the last 120 s, at least 128 MB (price book V2).'),
+}
+
+const usage = z
+  .object({
+    incarnation: z.int().min(1),
+    sequence: z.int().min(0).describe('Of the reading; a higher one replaces a lower one.'),
+    final: z.boolean().describe('Nothing will be added to this incarnation.'),
+    ...used,
+    measuredSeconds: amount.describe('Time that was measured.'),
+    bridgedSeconds: amount.optional().describe('Of it, gaps between two readings that were filled from both ends.'),
+    missedSeconds: amount.optional().describe('At the end, nobody measured for this long: the figures are short by at most that and 1 s.'),
+    source: z.string().max(32).optional().describe('Where it was read: ProcessTree, CgroupV2, CgroupV1.'),
+    updatedAt: z.string().max(32),
+  })
+  .describe('Of the incarnation that it names. Written when it has ended, and while it lives at most once a minute.')
+
 /** Written by the operator only (design 2). Activity is never here. */
 const statusSchema = z.object({
   incarnation: z.int().min(1).optional().describe('The incarnation that this status speaks of.'),
@@ -38,11 +65,17 @@ const statusSchema = z.object({
   endedAt: z.string().max(32).optional(),
   endReason: z.enum(END_REASONS).optional(),
   endMessage: z.string().max(1024).optional().describe('What happened, and what to do.'),
+  usage: usage.optional(),
+  usageBefore: z
+    .object({ incarnations: z.int().min(1), ...used })
+    .optional()
+    .describe('Sum over the incarnations before the one that usage names.'),
   lastLog: z.array(z.string().max(512)).max(20).optional().describe('The last lines that the agent wrote, when it failed.'),
   conditions: conditions.optional(),
 })
 
 export type AgentSessionSpec = z.output<typeof specSchema>
+export type SessionUsage = z.output<typeof usage>
 export type AgentSessionStatus = z.output<typeof statusSchema>
 
 export interface AgentSession extends KubeObject {
@@ -152,10 +185,12 @@ export const AGENT_SESSIONS = defineKind<AgentSession>({
     { name: 'Runtime', type: 'string', jsonPath: '.spec.runtimeRef.name' },
     { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
     { name: 'Incarnation', type: 'integer', jsonPath: '.spec.incarnation' },
+    { name: 'CPU-seconds', type: 'string', jsonPath: '.status.usage.cpuSeconds' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
     { name: 'Expires', type: 'string', jsonPath: '.status.expiresAt' },
     { name: 'Reason', type: 'string', jsonPath: '.status.endReason' },
     { name: 'Pod', type: 'string', jsonPath: '.status.podName', priority: 1 },
     { name: 'Session', type: 'string', jsonPath: '.spec.sessionId', priority: 1 },
+    { name: 'Owner', type: 'string', jsonPath: '.spec.owner.subject', priority: 1 },
   ],
 })

@@ -4,6 +4,8 @@
  */
 export const CATALOGUE = {
   ValidationException: { status: 400, doing: 'the request is malformed: mend the named field' },
+  UnauthorizedException: { status: 401, doing: 'the bearer token is missing or not good for this agent runtime: get a new one' },
+  ServiceQuotaExceededException: { status: 402, doing: 'a limit of the agent runtime is used up: end sessions, or raise spec.limits' },
   AccessDeniedException: { status: 403, doing: 'the caller could not be recognised, or may not do this' },
   ResourceNotFoundException: { status: 404, doing: 'what the request names does not exist here' },
   UnknownOperationException: { status: 404, doing: 'no operation has this path' },
@@ -23,6 +25,8 @@ export interface ErrorExtras {
   retryAfterMs?: number
   /** Methods that the path takes, for 405. */
   allow?: string
+  /** Sent as WWW-Authenticate, for 401. */
+  challenge?: string
   cause?: unknown
 }
 
@@ -48,7 +52,7 @@ export const agentFailed = (message: string, cause?: unknown): GatewayError => n
 
 /** What goes on the wire, body as JSON. */
 export function wireForm(error: GatewayError, requestId: string): { headers: Record<string, string>; body: string } {
-  const { field, retryAfterMs, allow } = error.extras
+  const { field, retryAfterMs, allow, challenge } = error.extras
   const validationDetails =
     field === undefined ? {} : { reason: 'FieldValidationFailed', fieldList: [{ name: field, message: error.message }] }
   return {
@@ -58,6 +62,7 @@ export function wireForm(error: GatewayError, requestId: string): { headers: Rec
       'x-amzn-requestid': requestId,
       ...SAFE_HEADERS,
       ...(allow === undefined ? {} : { allow }),
+      ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
       ...(retryAfterMs === undefined
         ? {}
         : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)), 'x-amz-retry-after': String(retryAfterMs) }),

@@ -6,45 +6,27 @@ import { sleep } from '../env/clock.ts'
 import type { Env } from '../env/env.ts'
 import { uuid } from '../env/random.ts'
 import type { ArnScope } from '../sessions/runtime-id.ts'
-import type { AccessKeys } from './auth/access-keys.ts'
-import { readClaim, verify } from './auth/sigv4.ts'
-import { GatewayError, SAFE_HEADERS, notFound } from './errors.ts'
+import { ReviewUnavailable } from './auth/answer-cache.ts'
+import { AccessEntry, type AccessOptions } from './access-log.ts'
+import { Calls, type CallOptions, type CallParts } from './calls.ts'
+import { GatewayError } from './errors.ts'
 import { refuse, refuseRaw } from './http/answer.ts'
-import { Headers, SESSION_HEADER, checkOrigin, sessionIdOf } from './http/headers-in.ts'
-import { parseTarget, splitOnce, type RuntimeReference } from './http/target.ts'
-import { unreadable, type ParserError } from './http/unreadable.ts'
-import { invoke } from './invoke.ts'
+import { Headers, checkOrigin } from './http/headers-in.ts'
+import { parseTarget, type Target } from './http/target.ts'
+import { LONGEST_HEAD_BYTES, unreadable, type ParserError } from './http/unreadable.ts'
+import { DEFAULT_CONNECTIONS_PER_ADDRESS, headDeadline, limitConnections } from './limits/connections.ts'
+import type { GatewayMetrics, Operation } from './metrics.ts'
 import type { Pools } from './proxy/pools.ts'
-import { SpoolQuota, type SpoolLimits } from './proxy/quota.ts'
-import { DEFAULT_PATIENCE, receive, refuseTooLarge, type Patience } from './proxy/receive.ts'
-import type { Caller, RuntimeTarget, Sessions } from './session-port.ts'
-import { stop } from './stop.ts'
+import { Views, type ViewParts } from './views.ts'
 
-export interface GatewayOptions extends ArnScope {
+export interface GatewayOptions extends ArnScope, CallOptions, AccessOptions {
   host: string
   /** 0: any free one. */
   port: number
   /** Host headers that are served; undefined: any. `PORT` is replaced by the port that is listened on. */
   hosts: readonly string[] | undefined
-  spoolDirectory: string
-  spoolLimits: SpoolLimits
-  /** For slow senders. */
-  patience?: Patience
-  /** Whether callers see the log lines of an agent that failed; a right of its own once there are rights. */
-  mayReadLogs(owner: Caller['owner']): boolean
-}
-
-/** What one line of the access log tells; no secret, and no query. */
-interface Entry {
-  requestId: string
-  method: string | undefined
-  path: string
-  runtimeId?: string
-  endpoint?: string
-  user?: string
-  sessionId?: string
-  bytesIn?: number
-  bytesOut?: number
+  /** Open connections of one client address; 0: any number. */
+  connectionsPerAddress?: number
 }
 
 const POLL_MS = 50
@@ -54,10 +36,10 @@ const HEADERS_TIMEOUT_MS = 20_000
 export class Gateway {
   readonly #env: Env
   readonly #options: GatewayOptions
-  readonly #sessions: Sessions
-  readonly #keys: AccessKeys
   readonly #pools: Pools
-  readonly #quota: SpoolQuota
+  readonly #metrics: GatewayMetrics
+  readonly #calls: Calls
+  readonly #views: Views
   readonly #server: FastifyInstance
   readonly #ending = new AbortController()
   #hosts: ReadonlySet<string> | undefined
@@ -65,13 +47,13 @@ export class Gateway {
   #isDraining = false
   #open = 0
 
-  constructor(env: Env, options: GatewayOptions, sessions: Sessions, keys: AccessKeys, pools: Pools) {
+  constructor(env: Env, options: GatewayOptions, parts: CallParts & ViewParts) {
     this.#env = env
     this.#options = options
-    this.#sessions = sessions
-    this.#keys = keys
-    this.#pools = pools
-    this.#quota = new SpoolQuota(options.spoolLimits)
+    this.#pools = parts.pools
+    this.#metrics = parts.metrics
+    this.#calls = new Calls(env, options, parts)
+    this.#views = new Views(options, parts)
     this.#server = fastify({
       // One route takes everything: the raw target is parsed by us, before anything decodes it.
       rewriteUrl: () => '/',
@@ -81,7 +63,7 @@ export class Gateway {
       forceCloseConnections: 'idle',
       return503OnClosing: false,
       clientErrorHandler: (error, socket) => this.#refuseUnreadable(error as unknown as ParserError, socket),
-      http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 32 * 1024, requireHostHeader: false },
+      http: { ...headDeadline(HEADERS_TIMEOUT_MS), maxHeaderSize: LONGEST_HEAD_BYTES, requireHostHeader: false },
     })
     this.#server.removeAllContentTypeParsers()
     this.#server.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -95,7 +77,9 @@ export class Gateway {
     this.#server.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.#server.server.emit('request', request, response),
     )
-    void sessions.ready.then(() => (this.#isReady = true))
+    const perAddress = options.connectionsPerAddress ?? DEFAULT_CONNECTIONS_PER_ADDRESS
+    limitConnections(this.#server.server, env, { perAddress, observer: parts.metrics })
+    void parts.sessions.ready.then(() => (this.#isReady = true))
   }
 
   /** Calls that are open now. */
@@ -124,31 +108,39 @@ export class Gateway {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const requestId = uuid(this.#env.random)
-    const startedAtMs = this.#env.clock.monotonic()
+    const { clock, log, random } = this.#env
+    const startedAtMs = clock.monotonic()
     const rawTarget = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/'
-    const entry: Entry = { requestId, method: request.method, path: splitOnce(rawTarget, '?')[0].slice(0, 512) }
+    const entry = new AccessEntry(uuid(random), request.method, rawTarget, this.#options)
     this.#open += 1
+    this.#metrics.requestBegan()
+    let refusal: GatewayError | undefined
+    let isBrokenOff = false
     try {
       await this.#answer(request, response, rawTarget, entry)
       await sent(response)
+      isBrokenOff = !response.writableFinished
     } catch (error) {
-      refuse(request, response, this.#refusalOf(error, requestId), requestId)
+      isBrokenOff = response.headersSent || response.destroyed
+      refusal = this.#refusalOf(error, entry.requestId)
+      // Who left before it heard anything was told nothing, and its line says so.
+      if (response.headersSent || !response.destroyed) refuse(request, response, refusal, entry.requestId)
     } finally {
       this.#open -= 1
-      const ms = Math.round(this.#env.clock.monotonic() - startedAtMs)
-      this.#env.log.info({ ...entry, status: response.statusCode, errorType: response.getHeader('x-amzn-errortype'), ms }, 'call')
+      const ms = clock.monotonic() - startedAtMs
+      const status = response.headersSent ? response.statusCode : undefined
+      this.#metrics.requestEnded({ operation: entry.operation, status, ms })
+      log.info(entry.line({ status, complete: !isBrokenOff, errorType: refusal?.type, ms }), 'call')
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse, rawTarget: string, entry: Entry): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse, rawTarget: string, entry: AccessEntry): Promise<void> {
     const headers = new Headers(request.rawHeaders)
     checkOrigin(headers, this.#hosts)
     const target = parseTarget(request.method ?? '', rawTarget, this.#options)
+    entry.aimedAt(operationOf(target), 'runtimeId' in target ? target : {})
+    entry.attemptedAs(headers)
     if (target.kind === 'health') return this.#health(target.probe, response)
-    const { requestId } = entry
-    entry.runtimeId = target.runtimeId
-    entry.endpoint = target.endpoint
     if (this.#isDraining || !this.#isReady) {
       throw new GatewayError(
         'ThrottlingException',
@@ -156,50 +148,9 @@ export class Gateway {
         { retryAfterMs: 1_000 },
       )
     }
-    const [rawPath, rawQuery] = splitOnce(rawTarget, '?')
-    const claim = readClaim(headers, rawQuery, this.#keys, this.#options, this.#env.clock.now())
-    refuseTooLarge(request)
-    const sessionId = sessionIdOf(headers)
-    if (headers.one('expect')?.toLowerCase() === '100-continue') response.writeContinue()
-
-    const address = request.socket.remoteAddress ?? ''
-    const spooling = { directory: this.#options.spoolDirectory, quota: this.#quota, accessKeyId: claim.key.accessKeyId, address }
-    const body = await receive(request, spooling, this.#options.patience ?? DEFAULT_PATIENCE)
-    entry.bytesIn = body.bytes
-    try {
-      const owner = verify(claim, { method: request.method!, rawPath, rawQuery, headers, bodySha256: body.sha256 }, this.#options)
-      entry.user = owner.subject
-      const caller = { owner, mayReadLogs: this.#options.mayReadLogs(owner) }
-      const runtime = this.#findRuntime(target)
-      if (target.operation === 'StopRuntimeSession') {
-        const stopped = await stop(runtime, caller, sessionId, body, this.#sessions)
-        response.writeHead(200, {
-          ...SAFE_HEADERS,
-          'content-type': 'application/json',
-          [SESSION_HEADER]: stopped,
-          'x-amzn-requestid': requestId,
-        })
-        return void response.end('{}')
-      }
-      const id = sessionId ?? uuid(this.#env.random)
-      entry.sessionId = id
-      const { bytes } = await invoke(
-        { target: runtime, caller, sessionId: id, requestId, headers, body, response },
-        this.#sessions,
-        this.#pools,
-        this.#ending.signal,
-      )
-      entry.bytesOut = bytes
-    } finally {
-      await body.discard()
-    }
-  }
-
-  #findRuntime({ runtimeId, endpoint }: RuntimeReference): RuntimeTarget {
-    const found = this.#sessions.findRuntime({ runtimeId }, endpoint)
-    if (found === undefined) throw notFound(`there is no agent runtime ${runtimeId}: kubectl get agentruntimes -A -o wide shows the ARNs`)
-    if (found === 'NoSuchEndpoint') throw notFound(`the agent runtime ${runtimeId} has no endpoint ${endpoint}`)
-    return found
+    const exchange = { request, response, headers, rawTarget, requestId: entry.requestId, entry }
+    if (target.kind === 'call') return this.#calls.answer(exchange, target, this.#ending.signal)
+    return this.#views.answer(exchange, target)
   }
 
   #health(probe: 'healthz' | 'readyz', response: ServerResponse): void {
@@ -221,9 +172,20 @@ export class Gateway {
       if (error.status >= 500 || error.cause) this.#env.log.warn({ requestId, err: error }, 'call refused')
       return error
     }
+    if (error instanceof ReviewUnavailable) {
+      this.#env.log.warn({ requestId, err: error }, 'nobody can say who calls')
+      return new GatewayError('ThrottlingException', `${error.message}, so that nobody can say whether you may do this now: please retry`, {
+        retryAfterMs: 1_000,
+      })
+    }
     this.#env.log.error({ requestId, err: error }, 'call failed inside the gateway')
     return new GatewayError('InternalServerException', `the gateway failed on this call; its log says why under request id ${requestId}`)
   }
+}
+
+function operationOf(target: Target): Operation {
+  if (target.kind === 'call') return target.operation
+  return ({ health: 'GetHealth', metadata: 'GetProtectedResource', metrics: 'GetMetrics', activity: 'GetActivity' } as const)[target.kind]
 }
 
 /** Resolves when the answer has left this process, or its connection has ended. */

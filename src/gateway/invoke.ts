@@ -2,10 +2,10 @@
 import type { ServerResponse } from 'node:http'
 import { GatewayError, agentFailed } from './errors.ts'
 import type { Headers } from './http/headers-in.ts'
-import { toAgent } from './proxy/agent-headers.ts'
+import { toAgent, type Forwarded as AgentHeaders } from './proxy/agent-headers.ts'
 import { BrokenOff, Refused, forward, type Forwarded } from './proxy/forward.ts'
 import type { Pools } from './proxy/pools.ts'
-import type { Body } from './proxy/spool.ts'
+import type { Payload } from './proxy/spool.ts'
 import type { Caller, Entered, RuntimeTarget, Sessions } from './session-port.ts'
 
 export interface Invocation {
@@ -14,25 +14,30 @@ export interface Invocation {
   sessionId: string
   requestId: string
   headers: Headers
-  body: Body
+  body: Payload
   response: ServerResponse
+  /** Called when the session's pod takes the call. */
+  onEntered(): void
 }
 
 /** A pod that refused a connection is entered again this often: it may just have ended. */
 const MOST_ENTRIES = 3
+/** For a payload that cannot be sent twice. */
+const RETRY_AFTER_MS = 1_000
 /** How long a broken connection waits for the news of its session's end. */
 const NEWS_MS = 250
 
 /** Resolves when the agent has finished. Throws GatewayError for all that the caller has to be told. */
 export async function invoke(invocation: Invocation, sessions: Sessions, pools: Pools, signal: AbortSignal): Promise<Forwarded> {
   const { target, caller, sessionId, headers, body, requestId, response } = invocation
-  const { metadata, spec } = target.runtime
+  const { metadata } = target.runtime
   for (let entries = 1; ; entries += 1) {
     const entered = await sessions.enter(target, caller, sessionId, signal)
-    if (entered.outcome !== 'entered') throw notEntered(entered, caller)
+    if (entered.outcome !== 'entered') throw await notEntered(entered, caller)
+    invocation.onEntered()
     const call = {
       path: '/invocations',
-      headers: toAgent(headers, { sessionId, requestId, allowed: spec.requestHeaders?.allow ?? [], contentLength: body.bytes }),
+      headers: toAgent(headers, { sessionId, requestId, ...passedOn(target), contentLength: body.announcedBytes }),
       body: body.stream(),
       sessionId,
       requestId,
@@ -43,6 +48,8 @@ export async function invoke(invocation: Invocation, sessions: Sessions, pools: 
       return await forward(pools.of(entered.pod), call, response)
     } catch (error) {
       refused = error instanceof Refused
+      if (body.fault) throw body.fault
+      if (refused && !body.isRepeatable) throw busy(RETRY_AFTER_MS)
       if (refused && entries < MOST_ENTRIES) continue
       throw await brokenOff(error as Error, entered.ended)
     } finally {
@@ -51,16 +58,20 @@ export async function invoke(invocation: Invocation, sessions: Sessions, pools: 
   }
 }
 
-function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: Caller): GatewayError {
+function passedOn({ policy }: RuntimeTarget): Pick<AgentHeaders, 'allowed' | 'bearer'> {
+  const customJWT = policy.authorizer?.customJWT
+  return { allowed: policy.allowedHeaders, bearer: customJWT && { mayPassOn: customJWT.allowedAudience !== undefined } }
+}
+
+async function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: Caller): Promise<GatewayError> {
   switch (entered.outcome) {
     case 'failed': {
-      const log = caller.mayReadLogs && entered.lastLog.length > 0 ? `\nThe agent's last lines:\n${entered.lastLog.join('\n')}` : ''
+      const log =
+        entered.lastLog.length > 0 && (await caller.mayReadLogs()) ? `\nThe agent's last lines:\n${entered.lastLog.join('\n')}` : ''
       return agentFailed(`The session ended as ${entered.reason}: ${entered.message}${log}`)
     }
     case 'busy':
-      return new GatewayError('RetryableConflictException', 'Session operation in progress, please retry', {
-        retryAfterMs: entered.retryAfterMs,
-      })
+      return busy(entered.retryAfterMs)
     case 'unavailable':
       return new GatewayError(
         'ThrottlingException',
@@ -70,6 +81,10 @@ function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: C
         },
       )
   }
+}
+
+function busy(retryAfterMs: number): GatewayError {
+  return new GatewayError('RetryableConflictException', 'Session operation in progress, please retry', { retryAfterMs })
 }
 
 async function brokenOff(error: Error, ended: Promise<{ reason: string }>): Promise<Error> {

@@ -5,6 +5,8 @@ import { readSettings } from '../env/settings.ts'
 import { systemClock, systemRandom } from '../env/system.ts'
 import { loadCluster } from '../kube/credentials.ts'
 import { httpTransport } from '../kube/http-transport.ts'
+import { openAuthorizers } from '../oidc/open.ts'
+import { Metrics } from '../telemetry/metrics.ts'
 import { openLog } from '../telemetry/log.ts'
 import { onParentGone, reportToParent } from '../telemetry/parent.ts'
 import { tcpDial } from './proxy/dial.ts'
@@ -19,9 +21,11 @@ onParentGone(() => process.exit(1))
 const log = openLog({ name: 'gateway', level: settings.logLevel })
 const kubernetes = httpTransport(loadCluster({ kubeconfig: settings.kubeconfig }))
 const base = { clock: systemClock, random: systemRandom, log }
+const oidc = openAuthorizers(base, settings)
 const opened = await openActivity(settings, base, () => activityOverTransport(kubernetes))
 const env = { ...base, kubernetes, activity: opened.activity, dial: tcpDial }
-const logReaders = new Set(settings.logReaders.split(',').filter((user) => user !== ''))
+const registry = new Metrics()
+registry.ofThisProcess()
 
 const gateway = await startGateway(env, {
   accountId: settings.accountId,
@@ -31,7 +35,11 @@ const gateway = await startGateway(env, {
   hosts: settings.hosts?.split(','),
   spoolDirectory: settings.spoolDirectory,
   spoolLimits: DEFAULT_SPOOL_LIMITS,
-  mayReadLogs: ({ subject }) => logReaders.has(subject),
+  publicUrl: settings.publicUrl,
+  authorizers: oidc.authorizers,
+  logSubjects: settings.logSubjects,
+  connectionsPerAddress: settings.connectionsPerAddress,
+  registry,
 })
 log.info({ port: gateway.port }, 'gateway listens')
 reportToParent({ listening: gateway.port })
@@ -43,7 +51,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
     void gateway
       .stop(settings.drainSeconds * 1000)
-      .then(() => kubernetes.close())
+      .then(() => Promise.all([kubernetes.close(), oidc.close()]))
       .then(() => opened.end())
   })
 }

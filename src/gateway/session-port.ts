@@ -1,12 +1,14 @@
 import type { AgentRuntime } from '../crds/agent-runtime.ts'
+import type { Authorizer } from '../crds/authorizer.ts'
 import type { EndReason } from '../sessions/end-reason.ts'
 import type { Owner } from '../sessions/key.ts'
 
 /** Who calls, once authentication is complete. */
 export interface Caller {
+  /** The true one. Whose the session is, `sessionOwnership` decides. */
   owner: Owner
-  /** Whether answers may show lines of the agent's log. */
-  mayReadLogs: boolean
+  /** Whether answers may show lines of the agent's log (security rule 18). Asked only of a call that failed. */
+  mayReadLogs(): Promise<boolean>
 }
 
 /** What is called. */
@@ -14,12 +16,25 @@ export interface RuntimeTarget {
   runtime: AgentRuntime
   runtimeId: string
   endpoint: string
+  policy: Policy
+}
+
+/** What the endpoint's version says of its calls: DEFAULT's is the runtime's spec, a named endpoint's the version that it is pinned to. */
+export interface Policy {
+  authorizer?: Authorizer
+  /** spec.requestHeaders.allow. */
+  allowedHeaders: readonly string[]
+  startTimeoutSeconds: number
 }
 
 /** The gateway's decisions about sessions, as the part that moves bytes sees them. */
 export interface Sessions {
   /** By the id in the ARN, which is recomputed from metadata.uid and never read from a status (security rule 3). */
   findRuntime(reference: { runtimeId: string }, endpoint: string): RuntimeTarget | undefined | 'NoSuchEndpoint'
+  /** Namespaces that have a runtime, in any order. */
+  namespaces(): Iterable<string>
+  /** Whether the session has a pod that calls go to now: who was let in before may go on while nobody can be asked. */
+  isLive(target: RuntimeTarget, caller: Caller, sessionId: string): boolean
   /** Finds or opens the session, waits until its pod answers, and holds it open until `release`. */
   enter(target: RuntimeTarget, caller: Caller, sessionId: string, signal: AbortSignal): Promise<Entered>
   /** Ends the session's incarnation; 'unknown' when there is none, or it has ended. */

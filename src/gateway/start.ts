@@ -1,10 +1,18 @@
 /** Adapter: puts a gateway together. All its wiring. */
-import { PART_LABEL, SYSTEM_NAMESPACE } from '../crds/system.ts'
+import { ACCESS_KEY_TYPE, PART_LABEL, SYSTEM_NAMESPACE } from '../crds/system.ts'
+import { boundedTransport } from '../kube/bounded-transport.ts'
 import { keepLease } from '../kube/membership.ts'
 import { uuid } from '../env/random.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { activityAnswer } from './activity-answer.ts'
+import { Limits } from './limits/limits.ts'
+import { GatewayMetrics } from './metrics.ts'
 import { SessionDesk } from './sessions/sessions.ts'
 import { Tables } from './sessions/tables.ts'
-import { ACCESS_KEY_TYPE, accessKeyOf, type AccessKeys } from './auth/access-keys.ts'
+import { accessKeyOf, type AccessKeys } from './auth/access-keys.ts'
+import { Authenticator, type Bearers } from './auth/authenticate.ts'
+import { TokenReviews } from './auth/cluster-tokens.ts'
+import { AccessReviews } from './auth/rights.ts'
 import type { GatewayEnv } from './env.ts'
 import { Gateway, type GatewayOptions } from './gateway.ts'
 import { Pools } from './proxy/pools.ts'
@@ -18,10 +26,18 @@ export interface RunningGateway {
   stop(graceMs: number): Promise<void>
 }
 
+/** A caller waits no longer for a verdict. */
+const REVIEW_TIMEOUT_MS = 3_000
+/** `registry`: what the process counts; the gateway's own without one. */
+export interface StartOptions {
+  authorizers: Bearers
+  registry?: Metrics
+}
+
 const MIB = 1024 * 1024
 export const DEFAULT_SPOOL_LIMITS = { perKeyBytes: 1024 * MIB, perAddressBytes: 1024 * MIB, totalBytes: 4096 * MIB }
 
-export async function startGateway(env: GatewayEnv, options: GatewayOptions): Promise<RunningGateway> {
+export async function startGateway(env: GatewayEnv, options: GatewayOptions & StartOptions): Promise<RunningGateway> {
   const end = new AbortController()
   const tables = new Tables(env, { namespace: SYSTEM_NAMESPACE, accessKeyType: ACCESS_KEY_TYPE }, end.signal)
   const name = `gateway-${uuid(env.random)}`
@@ -30,10 +46,28 @@ export async function startGateway(env: GatewayEnv, options: GatewayOptions): Pr
     end.signal,
   )
   const ready = Promise.all([tables.synced, lease.held]).then(() => undefined)
-  const desk = new SessionDesk(env, tables, { name, ready })
+  const { authorizers, registry, ...rest } = options
+  const metrics = new GatewayMetrics(registry)
+  const limits = new Limits(env, tables, metrics)
+  const desk = new SessionDesk(env, tables, { name, ready, limits, metrics })
   const pools = new Pools()
+  const reviewing = boundedTransport(env, env.kubernetes, REVIEW_TIMEOUT_MS)
   desk.onGone((podUID, reason) => pools.remove(podUID, reason === 'AgentExited' ? 'gently' : 'at once'))
-  const gateway = new Gateway(env, options, desk, accessKeysIn(tables), pools)
+  const rights = new AccessReviews(env.clock, reviewing)
+  const parts = {
+    sessions: desk,
+    pools,
+    rights,
+    authenticator: new Authenticator(env.clock, options, {
+      keys: accessKeysIn(tables),
+      tokens: new TokenReviews(env.clock, reviewing),
+      bearers: authorizers,
+    }),
+    limits,
+    metrics,
+    activity: (namespace: string | undefined) => activityAnswer({ namespace }, { sessions: tables.sessions, activity: env.activity }),
+  }
+  const gateway = new Gateway(env, rest, parts)
   const { port } = await gateway.listen()
   const stamping = desk.run(end.signal)
   return {
@@ -51,9 +85,10 @@ export async function startGateway(env: GatewayEnv, options: GatewayOptions): Pr
 /** Kept as the Secrets change: a key that is deleted is unknown at once. */
 function accessKeysIn(tables: Tables): AccessKeys {
   return {
-    find: (accessKeyId) => {
+    find: (accessKeyId, nowMs) => {
       const [secret] = tables.accessKeys.by('id', accessKeyId)
-      return secret && accessKeyOf(secret)
+      const key = secret && accessKeyOf(secret)
+      return key?.notAfterMs !== undefined && key.notAfterMs < nowMs ? undefined : key
     },
   }
 }

@@ -1,6 +1,6 @@
 import { notFound, validation } from './errors.ts'
 import { SESSION_HEADER } from './http/headers-in.ts'
-import type { Body } from './proxy/spool.ts'
+import type { Payload } from './proxy/spool.ts'
 import type { Caller, RuntimeTarget, Sessions } from './session-port.ts'
 
 const LONGEST_BODY_BYTES = 16_384
@@ -10,7 +10,7 @@ export async function stop(
   target: RuntimeTarget,
   caller: Caller,
   sessionId: string | undefined,
-  body: Body,
+  body: Payload,
   sessions: Sessions,
 ): Promise<string> {
   if (sessionId === undefined) throw validation('runtimeSessionId', `name the session to stop in the header ${SESSION_HEADER}`)
@@ -19,7 +19,7 @@ export async function stop(
   return sessionId
 }
 
-async function clientTokenOf(body: Body): Promise<string | undefined> {
+async function clientTokenOf(body: Payload): Promise<string | undefined> {
   if (body.bytes === 0) return undefined
   if (body.bytes > LONGEST_BODY_BYTES) throw validation('clientToken', 'the body of a stop is a small JSON object')
   const content = body.stream()

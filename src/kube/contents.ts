@@ -40,6 +40,10 @@ export class Contents<T extends KubeObject> {
     return this.#indexes.get(index)?.by(value) ?? []
   }
 
+  count(index: string, value: string): number {
+    return this.#indexes.get(index)?.count(value) ?? 0
+  }
+
   put(key: string, object: T): void {
     const held = this.#objects.get(key)
     this.#objects.set(key, object)

@@ -17,6 +17,12 @@ export class Index<T extends object> {
     return entry instanceof Set ? [...entry] : [entry]
   }
 
+  /** How many there are, without a list of them. */
+  count(value: string): number {
+    const entry = this.#entries.get(value)
+    return entry instanceof Set ? entry.size : entry === undefined ? 0 : 1
+  }
+
   add(object: T): void {
     for (const value of this.#valuesOf(object)) {
       const entry = this.#entries.get(value)

@@ -57,6 +57,11 @@ export class Store<T extends KubeObject> {
     return this.#contents.by(index, value)
   }
 
+  /** As many as `by` answers. */
+  count(index: string, value: string): number {
+    return this.#contents.count(index, value)
+  }
+
   /** Answers the way to unsubscribe. */
   subscribe(listener: (change: Change<T>) => void): () => void {
     this.#listeners.add(listener)

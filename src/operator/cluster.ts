@@ -1,8 +1,9 @@
 import { AGENT_RUNTIMES } from '../crds/agent-runtime.ts'
 import type { AgentRuntime } from '../crds/agent-runtime.ts'
-import { AGENT_CONTAINER, AGENT_SESSIONS, SESSION_UID_LABEL } from '../crds/agent-session.ts'
+import { AGENT_CONTAINER, AGENT_SESSIONS, RUNTIME_LABEL, SESSION_UID_LABEL } from '../crds/agent-session.ts'
 import type { AgentSession } from '../crds/agent-session.ts'
 import { GATEWAYS_SELECTOR, SYSTEM_NAMESPACE } from '../crds/system.ts'
+import type { Env } from '../env/env.ts'
 import { KubeClient } from '../kube/client.ts'
 import { EventRecorder } from '../kube/events.ts'
 import { LEASES, type Lease } from '../kube/lease.ts'
@@ -12,27 +13,39 @@ import { reflect } from '../kube/reflector.ts'
 import { CONTROLLER_REVISIONS, PODS } from '../kube/resource.ts'
 import { withoutContent } from '../kube/slim.ts'
 import { Store } from '../kube/store.ts'
+import { isVersionOf, versionName } from '../sessions/runtime-version.ts'
+import { mayReopen } from '../sessions/state.ts'
 import type { OperatorEnv } from './env.ts'
+import { audiencesOf } from './runtime/authorizers.ts'
 import type { VersionedSpec } from './runtime/version.ts'
 
 /** The Lease of a gateway that died is removed after so many of its durations. */
 const DEAD_LEASE_DURATIONS = 10
 
+type ClusterEnv = Env & Pick<OperatorEnv, 'kubernetes'>
+
 /** The cluster as the operator sees it: watch-fed stores to read from, and a client to write with. */
 export class Cluster {
   readonly client: KubeClient
   readonly events: EventRecorder
-  readonly runtimes = new Store<AgentRuntime>()
-  readonly sessions = new Store<AgentSession>({ runtime: (session) => [`${session.metadata.namespace}/${session.spec.runtimeRef.name}`] })
+  readonly runtimes = new Store<AgentRuntime>({ audience: ({ spec }) => audiencesOf(spec) })
+  /** `runtime`: all of one; `ended`: of those, the ones that are over and stay for people to read. */
+  readonly sessions = new Store<AgentSession>({
+    runtime: (session) => [runtimeKeyOf(session)],
+    ended: (session) => (mayReopen(session) && !session.metadata.deletionTimestamp ? [runtimeKeyOf(session)] : []),
+  })
   /** Session pods only, by the key of the session that their name and owner speak of. */
   readonly pods = new Store<Pod>({ session: (pod) => sessionKeyOf(pod) })
-  readonly revisions = new Store<ControllerRevision<VersionedSpec>>({ owner: (revision) => ownerUIDs(revision) })
+  readonly revisions = new Store<ControllerRevision<VersionedSpec>>({
+    owner: (revision) => controllerUIDs(revision),
+    audience: ({ data }) => audiencesOf(data),
+  })
   /** Who must have been heard of before a session is closed. */
   readonly gateways: LiveHolders
   readonly #leases = new Store<Lease>()
-  readonly #env: OperatorEnv
+  readonly #env: ClusterEnv
 
-  constructor(env: OperatorEnv) {
+  constructor(env: ClusterEnv) {
     this.#env = env
     this.client = new KubeClient(env.kubernetes)
     this.gateways = new LiveHolders({
@@ -53,7 +66,7 @@ export class Cluster {
     void reflect({ ...shared, resource: AGENT_RUNTIMES, store: this.runtimes }, signal)
     void reflect({ ...shared, resource: AGENT_SESSIONS, store: this.sessions }, signal)
     void reflect({ ...shared, resource: PODS, store: this.pods, labelSelector: SESSION_UID_LABEL, transform: judgedPart }, signal)
-    void reflect({ ...shared, resource: revisionsOfRuntimes, store: this.revisions, labelSelector: 'carrel.dev/runtime' }, signal)
+    void reflect({ ...shared, resource: revisionsOfRuntimes, store: this.revisions, labelSelector: RUNTIME_LABEL }, signal)
     void reflect(
       { ...shared, resource: LEASES, store: this.#leases, namespace: SYSTEM_NAMESPACE, labelSelector: GATEWAYS_SELECTOR },
       signal,
@@ -65,6 +78,16 @@ export class Cluster {
   runtimeOf(session: AgentSession): AgentRuntime | undefined {
     const runtime = this.runtimes.get(session.metadata.namespace, session.spec.runtimeRef.name)
     return runtime?.metadata.uid === session.spec.runtimeRef.uid && !runtime.metadata.deletionTimestamp ? runtime : undefined
+  }
+
+  /** Of this very runtime, whoever claims to be one. */
+  versionsOf(runtime: AgentRuntime): ControllerRevision<VersionedSpec>[] {
+    return this.revisions.by('owner', runtime.metadata.uid!).filter((revision) => isVersionOf(revision, runtime))
+  }
+
+  versionOf(runtime: AgentRuntime, version: number): ControllerRevision<VersionedSpec> | undefined {
+    const revision = this.revisions.get(runtime.metadata.namespace, versionName(runtime.metadata.name, version))
+    return revision && isVersionOf(revision, runtime) ? revision : undefined
   }
 
   /** What the API server holds, not the cache: design rule 2. */
@@ -89,8 +112,12 @@ function sessionKeyOf(pod: Pod): string[] {
   return owner ? [`${pod.metadata.namespace}/${owner.name}`] : []
 }
 
-function ownerUIDs(revision: ControllerRevision): string[] {
-  return (revision.metadata.ownerReferences ?? []).map((owner) => owner.uid)
+export function runtimeKeyOf({ metadata, spec }: AgentSession): string {
+  return `${metadata.namespace}/${spec.runtimeRef.name}`
+}
+
+function controllerUIDs({ metadata }: ControllerRevision): string[] {
+  return (metadata.ownerReferences ?? []).filter(({ controller }) => controller === true).map(({ uid }) => uid)
 }
 
 /** All that a session is judged by; ten thousand of them stay small. */

@@ -1,13 +1,36 @@
 import type { Activity } from '../activity/activity.ts'
+import type { CustomJWT } from '../crds/authorizer.ts'
 import type { Env } from '../env/env.ts'
 import type { Transport } from '../kube/transport.ts'
+import type { UsageReport } from '../metering/report.ts'
 
 /** Every door of the operator (design rule 9). */
 export interface OperatorEnv extends Env {
   kubernetes: Transport
   activity: Activity
   probe: Probe
+  providers: Providers
+  meters: Meters
 }
+
+/** Asks the meters of pods what they used. */
+export interface Meters {
+  /**
+   * `address`: the pod's, where each pod has a meter of its own. Rejects when the meter does not answer. `unknown`: it answers
+   * and knows of no such pod. `unmetered`: there is no meter to ask.
+   */
+  read(podUID: string, address: string | undefined): Promise<UsageReport | 'unknown' | 'unmetered'>
+  /** The final report was written down: the meter may forget it. Idempotent; a meter that has none is fine. */
+  acknowledge(podUID: string): Promise<void>
+}
+
+/** Asks an identity provider whether tokens of it can be verified: its discovery document and its keys, guarded (security rule 9). */
+export interface Providers {
+  check(customJWT: CustomJWT): Promise<ProviderVerdict>
+}
+
+/** `code`: coarse, in CamelCase; it becomes the reason of a condition. */
+export type ProviderVerdict = { ok: true } | { ok: false; code: string }
 
 /** Asks an agent how it is: `GET /ping` (contract 1.3), once, without redirects, bounded in time and bytes. */
 export interface Probe {

@@ -6,7 +6,7 @@ const HASH_CHARACTERS = 20
 
 /** Who owns a session. Byte-exact: no trimming, no case or Unicode folding. */
 export interface Owner {
-  /** Kind of identity: `kubernetes` (access keys, service accounts) or, later, `jwt`. */
+  /** Kind of identity: `kubernetes` (access keys, service accounts), `user` (named by one of those), `jwt`, or `runtime` (everybody). */
   kind: string
   issuer: string
   subject: string

@@ -27,6 +27,7 @@ class Fixture {
       touch: async (holder, stamp) => (note('touch', [stamp]), this.store.touch(holder, stamp)),
       close: unused,
       isHeld: unused,
+      look: unused,
       register: unused,
       forget: unused,
     }

@@ -78,7 +78,12 @@ function reaper(t: TestContext, activity: Activity, gateways: string[]): { close
   const unused = (): never => assert.fail('not used')
   const env = { clock: systemClock, random: systemRandom, log, kubernetes: { request: unused, watch: unused, close: unused }, activity }
   const vigil: Vigil = new Vigil(
-    { ...env, probe: { ping: async () => ({ answer: 'Healthy' }) } },
+    {
+      ...env,
+      probe: { ping: async () => ({ answer: 'Healthy' }) },
+      providers: { check: unused },
+      meters: { read: unused, acknowledge: unused },
+    },
     () => {
       if (vigil.verdictOn(POD).idleClosed) closedAtMs ??= performance.now()
     },

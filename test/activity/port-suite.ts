@@ -174,6 +174,36 @@ export function portSuite(kind: string, begin: (t: TestContext) => Promise<Store
       assert.deepEqual(await activity.close('pod', 1_000, []), { closed: false, remainingMs: 1_000 })
     })
 
+    check('looking tells who is active, who is idle and for how long, and who is not known', async ({ activity, advance }) => {
+      await activity.register('closed', 125)
+      await activity.stamp('g', [released(0), { ...open('streaming'), idleMs: 500 }])
+      await advance(1_000)
+      await activity.close('closed', 125, [])
+      assert.deepEqual(await activity.look(['streaming', 'never heard of', 'pod', 'closed']), [
+        { podUID: 'streaming', state: 'active' },
+        { podUID: 'never heard of', state: 'unknown' },
+        { podUID: 'pod', state: 'idle', idleForMs: 1_000, remainingMs: IDLE_MS - 1_000 },
+        { podUID: 'closed', state: 'idle', idleForMs: 1_000, remainingMs: 0 },
+      ])
+      assert.deepEqual(await activity.look([]), [])
+    })
+
+    check('a holder that went silent makes nobody active', async ({ activity, advance }) => {
+      await activity.stamp('g', [open()])
+      await advance(OPEN_LEASE_MS)
+      const [seen] = await activity.look(['pod'])
+      assert.deepEqual(seen, { podUID: 'pod', state: 'idle', idleForMs: OPEN_LEASE_MS, remainingMs: IDLE_MS - OPEN_LEASE_MS })
+    })
+
+    check('looking is no use: it neither lengthens a window nor makes a pod known', async ({ activity, advance }) => {
+      await activity.register('pod', 1_000)
+      await advance(1_000)
+      await activity.look(['pod', 'new'])
+      assert.deepEqual(await activity.close('pod', 1_000, []), { closed: true })
+      await advance(1_000)
+      assert.deepEqual(await activity.close('new', 1_000, []), { closed: false, remainingMs: 1_000 })
+    })
+
     check('a closed pod is remembered for an hour, whatever gateways believe meanwhile', async ({ activity, advance }) => {
       await activity.register('pod', 1_000)
       await advance(1_000)

@@ -35,7 +35,7 @@ test('list and watch: every case holds all objects and has samples, spread and r
   const { table, result } = await bench(t, 'kube/list-and-watch', '--api', 'embedded', ...size)
   assert.equal(result.format, 'carrel-bench/1')
   assert.equal(result.bench, 'kube/list-and-watch')
-  assert.deepEqual(result.settings, { rounds: 1, objects: 200, changes: 200, sessions: 20 })
+  assert.deepEqual(result.settings, { rounds: 1, objects: 200, changes: 200, sessions: 20, seconds: 10 })
   assert.ok(result.machine.cores >= 1)
   assert.equal(result.machine.node, process.version)
   assert.deepEqual(
@@ -66,6 +66,23 @@ test('session writes: each one is in the audit log and changed something that a 
     assert.equal(sample["writes beyond the pod's own"], sample['to open']! + sample['to end']! + sample['to remove']!, details)
   }
   assert.match(table, /\| agentsessions \| gateway \| create \| created \| 1 \|/)
+})
+
+test('gateway: calls by signature and by token are measured beside direct ones of the same agent', async (t) => {
+  const { table, result } = await bench(t, 'gateway/1-kb', '--rounds', '1', '--seconds', '0.5', '--no-nginx')
+  assert.deepEqual(
+    result.cases.map(({ name, role }) => [name, role]),
+    [
+      ['gateway, SigV4', 'ours'],
+      ['gateway, JWT', 'ours'],
+      ['direct', 'floor'],
+    ],
+  )
+  for (const { name, role, samples, ratios } of result.cases) {
+    for (const metric of ['requests per second', 'latency alone, p50']) assert.ok(samples[0]![metric]! > 0, `${name}: ${metric}`)
+    if (role === 'ours') assert.ok(samples[0]!['requests per CPU-second']! > 0 && ratios['latency alone, p50']!.toFloor! > 1, name)
+  }
+  assert.match(table, /^\| added latency, p99, ms \|/m)
 })
 
 test('a name that no bench has, and a number that is none, are refused with what there is', async () => {

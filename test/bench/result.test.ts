@@ -7,7 +7,16 @@ import { runRounds } from '../../bench/runner/rounds.ts'
 import { spreadOf } from '../../bench/runner/spread.ts'
 import { tally } from '../../bench/kube/tally.ts'
 
-const settings: BenchSettings = { rounds: 3, objects: 1, changes: 1, sessions: 1, apis: ['embedded'], say: () => {} }
+const settings: BenchSettings = {
+  rounds: 3,
+  objects: 1,
+  changes: 1,
+  sessions: 1,
+  seconds: 1,
+  nginx: false,
+  apis: ['embedded'],
+  say: () => {},
+}
 const machine = { cores: 2, processor: 'a processor', memoryGiB: 8, node: 'v24.0.0', system: 'linux x64' }
 
 /** Two cases, whose rounds take what is written here. */

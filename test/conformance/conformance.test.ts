@@ -20,6 +20,12 @@ import './topics/pods.ts'
 import './topics/events.ts'
 import './topics/admission.ts'
 import './topics/kubectl.ts'
+import './topics/roles.ts'
+import './topics/rbac.ts'
+import './topics/rbac-random.ts'
+import './topics/escalation.ts'
+import './topics/reviews.ts'
+import './topics/tokens.ts'
 import { needs } from '../kit/ring.ts'
 
 test('each listed difference was met', (t) => {

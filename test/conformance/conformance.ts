@@ -110,15 +110,15 @@ export class Stage {
   }
 
   /** Opens a watch; record what comes by `tell`. It is closed with the scenario. */
-  async watch(path: string, query: Record<string, string> = {}, accept?: string): Promise<OpenedWatch> {
-    const opened = await this.subject.wire.watch(path, query, accept)
+  async watch(path: string, query: Record<string, string> = {}, accept?: string, token?: string): Promise<OpenedWatch> {
+    const opened = await this.subject.wire.watch(path, query, accept, token)
     this.after(() => opened.close())
     return opened
   }
 
   /** A watch that is refused at once. */
-  async refusedWatch(path: string, query: Record<string, string>, differs: Differs = {}): Promise<Answer> {
-    const { answer } = await this.watch(path, query)
+  async refusedWatch(path: string, query: Record<string, string>, differs: Differs = {}, token?: string): Promise<Answer> {
+    const { answer } = await this.watch(path, query, undefined, token)
     assert.notEqual(answer.status, 200, `a watch of ${JSON.stringify(query)} was begun`)
     this.record(`watch ${path} ${JSON.stringify(query)}`, ofInterest(answer), differs)
     return answer

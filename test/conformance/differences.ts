@@ -11,7 +11,7 @@ export const DIFFERENCES = {
     why: 'Nothing of Carrel applies on the server, and kubectl apply does it on the client.',
   },
   'words-of-readers': {
-    what: 'A refusal of what cannot be read or applied has the same status and reason, but its message and details are in words of its own: of JSON and YAML, of patches, media types and options that are none, of uids and pods that may not change.',
+    what: 'A refusal of what cannot be read or applied has the same status and reason, but its message and details are in words of its own: of JSON and YAML, of patches, media types and options that are none, of tokens, and of uids and pods that may not change.',
     why: "Those words are of Go's libraries and types, with the whole object in them. Programs look at status and reason; people are told more here.",
   },
   'status-for-every-path': {
@@ -59,8 +59,20 @@ export const DIFFERENCES = {
     why: 'It is clear what is meant.',
   },
   'kinds-served': {
-    what: 'Only the kinds that Carrel uses are served: `kubectl get all` finds pods alone, and `kubectl auth can-i` has nobody to ask.',
-    why: 'It is no cluster. Who may do what is fixed in four identities, not made of roles.',
+    what: 'Only the kinds that Carrel uses are served: `kubectl get all` finds pods alone.',
+    why: 'It is no cluster.',
+  },
+  'roles-of-carrel': {
+    what: 'Of the ClusterRoles that a real server begins with there are those that everybody has, cluster-admin, and view, edit and admin, with rules for the kinds that are served; no role is made of others by labels. What the four parts of an installation may do is fixed, and no role takes it away.',
+    why: 'The rest is for the parts of a cluster that are not here.',
+  },
+  'tokens-are-es256': {
+    what: "Tokens of service accounts are signed with ES256, which OpenID discovery says; a real server's key is most often one for RS256.",
+    why: 'Such a key is drawn in no time at the first request for a token.',
+  },
+  'impersonation-is-plain': {
+    what: 'To act as another takes the right `impersonate` on users, serviceaccounts, groups or uids; the narrower rights `impersonate:…` and `impersonate-on:…` give nothing, and Impersonate-Extra headers are refused.',
+    why: 'It is there for `kubectl auth can-i --as`, which the administrator asks.',
   },
   'definitions-are-fixed': {
     what: 'CustomResourceDefinitions can be read only.',

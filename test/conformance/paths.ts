@@ -10,6 +10,8 @@ const PLACES = {
   newevents: '/apis/events.k8s.io/v1',
   leases: '/apis/coordination.k8s.io/v1',
   controllerrevisions: '/apis/apps/v1',
+  roles: '/apis/rbac.authorization.k8s.io/v1',
+  rolebindings: '/apis/rbac.authorization.k8s.io/v1',
   agentruntimes: '/apis/carrel.dev/v1alpha1',
   agentsessions: '/apis/carrel.dev/v1alpha1',
 } as const

@@ -17,7 +17,7 @@ export interface Subject {
 
 const TOKEN = 'token-of-the-conformance-suite'
 /** A member of system:masters: who may do what is another test's. */
-const ANYONE: Identity = { user: 'admin', groups: ['system:masters', 'system:authenticated'], allows: () => true }
+const ANYONE: Identity = { user: 'admin', uid: 'admin', groups: ['system:masters', 'system:authenticated'], allows: () => true }
 let embedded: Promise<Subject> | undefined
 let kubernetes: Promise<Subject> | undefined
 const ends: (() => Promise<void> | void)[] = []

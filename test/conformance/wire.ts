@@ -16,6 +16,9 @@ export interface Sent {
   contentType?: string
   accept?: string
   query?: Record<string, string>
+  /** Whose request it is. Default: the administrator's. */
+  token?: string
+  headers?: Record<string, string>
 }
 
 export interface Answer {
@@ -45,7 +48,7 @@ export interface OpenedWatch {
 export interface Wire {
   call(method: string, path: string, sent?: Sent): Promise<Answer>
   /** Resolves with the head of the answer; a refusal has its body. */
-  watch(path: string, query?: Record<string, string>, accept?: string): Promise<OpenedWatch>
+  watch(path: string, query?: Record<string, string>, accept?: string, token?: string): Promise<OpenedWatch>
   close(): void
 }
 
@@ -54,13 +57,18 @@ const PATIENCE_MS = 30_000
 export function wireTo(access: ClusterAccess): Wire {
   const agent = new Agent({ keepAlive: true, maxSockets: 16, ...(access.ca ? { ca: access.ca } : {}) })
 
-  async function send(method: string, path: string, { body, contentType, accept, query }: Sent): Promise<IncomingMessage> {
+  async function send(
+    method: string,
+    path: string,
+    { body, contentType, accept, query, token, headers: more }: Sent,
+  ): Promise<IncomingMessage> {
     const search = query ? `?${new URLSearchParams(query).toString()}` : ''
     const payload = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
     const type = contentType ?? (method === 'PATCH' ? 'application/merge-patch+json' : 'application/json')
     const headers = {
-      authorization: `Bearer ${access.token?.() ?? ''}`,
+      authorization: `Bearer ${token ?? access.token?.() ?? ''}`,
       accept: accept ?? 'application/json',
+      ...more,
       ...(payload ? { 'content-type': type, 'content-length': String(payload.length) } : {}),
     }
     const call = open(`${access.server}${path}${search}`, { method, agent, headers })
@@ -75,8 +83,8 @@ export function wireTo(access: ClusterAccess): Wire {
       const late = setTimeout(() => answer.destroy(new Error(`no whole answer within ${PATIENCE_MS} ms: ${method} ${path}`)), PATIENCE_MS)
       return whole(answer).finally(() => clearTimeout(late))
     },
-    async watch(path, query = {}, accept = 'application/json') {
-      const answer = await send('GET', path, { query: { watch: 'true', ...query }, accept })
+    async watch(path, query = {}, accept = 'application/json', token?: string) {
+      const answer = await send('GET', path, { query: { watch: 'true', ...query }, accept, ...(token === undefined ? {} : { token }) })
       return answer.statusCode === 200 ? opened(answer) : refused(await whole(answer))
     },
     close: () => agent.destroy(),

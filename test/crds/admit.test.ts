@@ -71,18 +71,18 @@ for (const [title, message] of TABLE) {
 }
 
 test('an unknown field is refused, pruned with a warning, or pruned, as asked', () => {
-  const object = runtime((r) => Object.assign(r.spec, { authorizer: { customJWT: {} }, zone: 1 }))
+  const object = runtime((r) => Object.assign(r.spec, { warmPool: { customJWT: {} }, zone: 1 }))
   const strict = admit(RUNTIMES, { object, fieldValidation: 'Strict' })
   assert.deepEqual(
     'refused' in strict && strict.refused.unreadable,
-    'AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec.authorizer", unknown field "spec.zone"',
+    'AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec.warmPool", unknown field "spec.zone"',
   )
   const warned = admit(RUNTIMES, { object, fieldValidation: 'Warn' })
-  assert.deepEqual('warnings' in warned && warned.warnings, ['unknown field "spec.authorizer"', 'unknown field "spec.zone"'])
+  assert.deepEqual('warnings' in warned && warned.warnings, ['unknown field "spec.warmPool"', 'unknown field "spec.zone"'])
   const ignored = admit(RUNTIMES, { object, fieldValidation: 'Ignore' })
   assert.deepEqual('warnings' in ignored && ignored.warnings, [])
   for (const admitted of [warned, ignored])
-    assert.ok('object' in admitted && !('authorizer' in (admitted.object as unknown as { spec: object }).spec))
+    assert.ok('object' in admitted && !('warmPool' in (admitted.object as unknown as { spec: object }).spec))
 })
 
 test('what is admitted is another object; what was given stays as it was', () => {

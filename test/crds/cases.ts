@@ -50,6 +50,18 @@ export function session(change: Change = () => {}): KubeObject {
   return object
 }
 
+const DISCOVERY_URL = 'https://idp.example.com/tenant/.well-known/openid-configuration'
+
+/** A runtime whose callers bring tokens of a provider; the conditions replace the one on the audience. */
+function authorizer(conditions: object): Change {
+  return (r) => (r.spec.authorizer = { customJWT: { discoveryUrl: DISCOVERY_URL, ...conditions } })
+}
+
+/** One custom claim, of this type, operator and value. */
+function claim(inboundTokenClaimValueType: string, claimMatchOperator: string, claimMatchValue: object): object {
+  return { inboundTokenClaimName: 'role', inboundTokenClaimValueType, authorizingClaimMatchValue: { claimMatchOperator, claimMatchValue } }
+}
+
 const ended: Change = (s) => Object.assign(s.status, { phase: 'Terminated', endReason: 'Stopped' })
 
 const madeRuntimes: [string, Change][] = [
@@ -93,11 +105,54 @@ const madeRuntimes: [string, Change][] = [
   ['a variable without a value', (r) => (r.spec.environment = [{ name: 'A' }])],
   ['as many emoji as characters may be', (r) => (r.spec.artifact.container.image = '🙂'.repeat(1024))],
   ['a value of 5001 characters', (r) => (r.spec.environment = [{ name: 'A', value: 'x'.repeat(5001) }])],
+  ['a session ownership by nobody', (r) => (r.spec.sessionOwnership = 'Nobody')],
+  ['a limit of 0 sessions', (r) => (r.spec.limits = { sessions: 0 })],
+  ['one limit of its own', (r) => (r.spec.limits = { callsPerSecondPerOwner: 5 })],
+  ['a named endpoint', (r) => (r.spec.endpoints = [{ name: 'canary', version: 1 }])],
+  ['an endpoint named DEFAULT', (r) => (r.spec.endpoints = [{ name: 'DEFAULT', version: 1 }])],
+  ['an endpoint twice', (r) => (r.spec.endpoints = [1, 2].map((version) => ({ name: 'canary', version })))],
+  ['an endpoint without a version', (r) => (r.spec.endpoints = [{ name: 'canary' }])],
+  ['an endpoint with a dash', (r) => (r.spec.endpoints = [{ name: 'a-b', version: 1 }])],
+  ['an authorizer of no kind', (r) => (r.spec.authorizer = {})],
+  ['an authorizer without a condition', authorizer({})],
+  ['an authorizer with an empty condition', authorizer({ allowedAudience: [] })],
+  ['an authorizer by audience', authorizer({ allowedAudience: ['agents'] })],
+  [
+    'an authorizer by everything',
+    authorizer({
+      allowedAudience: ['agents'],
+      allowedClients: ['app'],
+      allowedScopes: ['agents/invoke'],
+      customClaims: [
+        claim('STRING', 'EQUALS', { matchValueString: 'a' }),
+        claim('STRING_ARRAY', 'CONTAINS', { matchValueString: 'a' }),
+        claim('STRING_ARRAY', 'CONTAINS_ANY', { matchValueStringList: ['a', 'b'] }),
+      ],
+    }),
+  ],
+  ['a discovery URL by http', authorizer({ discoveryUrl: DISCOVERY_URL.replace('https', 'http'), allowedAudience: ['agents'] })],
+  ['a discovery URL without the well-known path', authorizer({ discoveryUrl: 'https://idp.example.com/', allowedAudience: ['agents'] })],
+  [
+    'a discovery URL with a password',
+    authorizer({ discoveryUrl: DISCOVERY_URL.replace('//', '//me:secret@'), allowedAudience: ['agents'] }),
+  ],
+  ['a discovery URL with a query', authorizer({ discoveryUrl: DISCOVERY_URL.replace('/.w', '?a=/.w'), allowedAudience: ['agents'] })],
+  ['CONTAINS on a string', authorizer({ customClaims: [claim('STRING', 'CONTAINS', { matchValueString: 'a' })] })],
+  ['EQUALS on a list', authorizer({ customClaims: [claim('STRING_ARRAY', 'EQUALS', { matchValueString: 'a' })] })],
+  ['an operator that there is not', authorizer({ customClaims: [claim('STRING', 'MATCHES', { matchValueString: 'a' })] })],
+  ['CONTAINS_ANY of one value', authorizer({ customClaims: [claim('STRING_ARRAY', 'CONTAINS_ANY', { matchValueString: 'a' })] })],
+  ['EQUALS a list', authorizer({ customClaims: [claim('STRING', 'EQUALS', { matchValueStringList: ['a'] })] })],
+  [
+    'both values of a claim',
+    authorizer({ customClaims: [claim('STRING', 'EQUALS', { matchValueString: 'a', matchValueStringList: ['a'] })] }),
+  ],
+  ['no value of a claim', authorizer({ customClaims: [claim('STRING', 'EQUALS', {})] })],
+  ['a claim of no words', authorizer({ customClaims: [{}] })],
   [
     'unknown fields everywhere',
     (r) => {
       r.foo = 1
-      Object.assign(r.spec, { z: 1, constructor: 1, authorizer: { a: [] } })
+      Object.assign(r.spec, { z: 1, constructor: 1, warmPool: { a: [] } })
       r.spec.artifact.container.toString = {}
       r.spec.environment = [{ name: 'A', value: '', x: 1 }]
     },
@@ -170,6 +225,11 @@ const updatedSessions: [string, Change, Change, 'status'?][] = [
 
 /** What an older schema let in stays changeable: only what changed is judged. */
 const updatedRuntimes: [string, Change, Change][] = [
+  ['another session ownership', () => {}, (r) => (r.spec.sessionOwnership = 'Runtime')],
+  ['the session ownership left out', (r) => (r.spec.sessionOwnership = 'Runtime'), (r) => delete r.spec.sessionOwnership],
+  ['the session ownership that it had by default', () => {}, (r) => (r.spec.sessionOwnership = 'Caller')],
+  ['an authorizer comes', () => {}, authorizer({ allowedAudience: ['agents'] })],
+  ['an authorizer goes', authorizer({ allowedAudience: ['agents'] }), (r) => delete r.spec.authorizer],
   ['an old flaw, something else changed', (r) => (r.spec.startTimeoutSeconds = 700), (r) => (r.spec.protocol = 'HTTP')],
   [
     'an old flaw, something beside it changed',

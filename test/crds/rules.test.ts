@@ -22,6 +22,22 @@ const spec = fc.record({
 })
 const container = fc.record({ image: word })
 const code = fc.record({ directory: word, command: fc.array(word, { minLength: 1, maxLength: 2 }) })
+const words = fc.array(word, { minLength: 1, maxLength: 2 })
+const claim = fc.record({
+  inboundTokenClaimName: word,
+  inboundTokenClaimValueType: fc.constantFrom('STRING', 'STRING_ARRAY'),
+  authorizingClaimMatchValue: fc.record({
+    claimMatchOperator: fc.constantFrom('EQUALS', 'CONTAINS', 'CONTAINS_ANY'),
+    claimMatchValue: fc.record({ matchValueString: word, matchValueStringList: words }, { requiredKeys: [] }),
+  }),
+})
+const discoveryUrl = word
+const customClaims = fc.array(claim, { maxLength: 2 })
+const customJWT = fc.oneof(
+  fc.record({ discoveryUrl }),
+  fc.record({ discoveryUrl, customClaims }),
+  fc.record({ discoveryUrl, allowedAudience: words, allowedClients: words, allowedScopes: words, customClaims }, { requiredKeys: [] }),
+)
 
 /** Small worlds, so that equal and neighbouring values are common. */
 const RANDOM: [Kind, fc.Arbitrary<object>][] = [
@@ -31,6 +47,9 @@ const RANDOM: [Kind, fc.Arbitrary<object>][] = [
       spec: fc.record({
         artifact: fc.record({ container, code }, { requiredKeys: [] }),
         lifecycle: fc.record({ idleTimeoutSeconds: seconds, maxLifetimeSeconds: seconds }),
+        sessionOwnership: fc.constantFrom('Caller', 'Runtime'),
+        endpoints: fc.array(fc.record({ name: fc.constantFrom('DEFAULT', 'canary'), version: incarnation }), { maxLength: 2 }),
+        authorizer: fc.record({ customJWT }, { requiredKeys: [] }),
       }),
     }),
   ],

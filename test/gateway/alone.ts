@@ -2,7 +2,7 @@
 import { systemClock, systemRandom } from '../../src/env/system.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { Pools } from '../../src/gateway/proxy/pools.ts'
-import { KEY, PlayedSessions, SCOPE, runtimeOf } from './served.ts'
+import { PlayedSessions, SCOPE, partsWith, runtimeOf } from './served.ts'
 
 const [agentPort, spoolDirectory] = process.argv.slice(2)
 const silent = (): void => {}
@@ -14,8 +14,6 @@ const options = {
   hosts: undefined,
   spoolDirectory: spoolDirectory!,
   spoolLimits: { perKeyBytes: 1e9, perAddressBytes: 1e9, totalBytes: 1e9 },
-  mayReadLogs: () => false,
 }
 const sessions = new PlayedSessions({ uid: 'pod-1', address: '127.0.0.1', port: Number(agentPort) }, runtimeOf())
-const keys = { find: (id: string) => (id === KEY.accessKeyId ? KEY : undefined) }
-console.log((await new Gateway(env, options, sessions, keys, new Pools()).listen()).port)
+console.log((await new Gateway(env, options, partsWith(sessions, new Pools())).listen()).port)

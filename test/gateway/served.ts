@@ -9,18 +9,24 @@ import { BedrockAgentCoreClient } from '@aws-sdk/client-bedrock-agentcore'
 import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
 import { systemClock, systemRandom } from '../../src/env/system.ts'
 import { Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts'
+import { Limits } from '../../src/gateway/limits/limits.ts'
+import { GatewayMetrics } from '../../src/gateway/metrics.ts'
+import { policyOf } from '../../src/gateway/policy.ts'
 import { Pools } from '../../src/gateway/proxy/pools.ts'
+import { Authenticator, type Bearers } from '../../src/gateway/auth/authenticate.ts'
+import type { ClusterTokens } from '../../src/gateway/auth/cluster-tokens.ts'
+import type { Rights } from '../../src/gateway/auth/rights.ts'
 import type { Caller, Entered, RuntimeTarget, Sessions } from '../../src/gateway/session-port.ts'
 import { agentRuntimeArn, agentRuntimeId } from '../../src/sessions/runtime-id.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { RawGateway } from '../kit/raw-gateway.ts'
 
 export const SCOPE = { accountId: '000000000000', region: 'us-east-1' }
-export const KEY = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a+secret/of=ours', user: 'ada' }
+export const KEY = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a+secret/of=ours', user: 'ada', groups: [] }
 const SIGNING = { accessKeyId: KEY.accessKeyId, secretAccessKey: KEY.secretAccessKey, region: SCOPE.region }
 
 export function runtimeOf(allowHeaders: string[] = []): AgentRuntime {
-  const manifest = runtimeManifest('probe', { allowHeaders })
+  const manifest = runtimeManifest('probe', { allowHeaders, limits: { callsPerSecondPerOwner: 100_000 } })
   return { ...manifest, metadata: { ...manifest.metadata, uid: 'runtime-uid' } }
 }
 export const RUNTIME_ID = agentRuntimeId(runtimeOf())
@@ -47,7 +53,15 @@ export class PlayedSessions implements Sessions {
 
   findRuntime({ runtimeId }: { runtimeId: string }, endpoint: string): RuntimeTarget | undefined | 'NoSuchEndpoint' {
     if (runtimeId !== RUNTIME_ID) return undefined
-    return endpoint === 'DEFAULT' ? { runtime: this.runtime, runtimeId, endpoint } : 'NoSuchEndpoint'
+    return endpoint === 'DEFAULT' ? { runtime: this.runtime, runtimeId, endpoint, policy: policyOf(this.runtime.spec) } : 'NoSuchEndpoint'
+  }
+
+  namespaces(): Iterable<string> {
+    return ['default']
+  }
+
+  isLive(): boolean {
+    return true
   }
 
   async enter(_target: RuntimeTarget, caller: Caller, sessionId: string): Promise<Entered> {
@@ -67,10 +81,39 @@ export class PlayedSessions implements Sessions {
   }
 }
 
+/** What the cluster would say of each user, played: everybody may, and no token is known. */
+export interface Played {
+  rights: Rights
+  tokens: ClusterTokens
+  bearers: Bearers
+}
+const PLAYED: Played = {
+  rights: { may: async () => ({ answer: true, stale: false }) },
+  tokens: { isOurs: async () => false, userOf: async () => ({ answer: undefined, stale: false }) },
+  bearers: { authorize: async () => ({ unavailable: true, code: 'Unreachable' }) },
+}
+
+/** Everything that a gateway is made of, but its HTTP face. */
+export function partsWith(sessions: Sessions, pools: Pools, played: Partial<Played> = {}): ConstructorParameters<typeof Gateway>[2] {
+  const { rights, tokens, bearers } = { ...PLAYED, ...played }
+  const metrics = new GatewayMetrics()
+  const keys = { find: (id: string) => (id === KEY.accessKeyId ? KEY : undefined) }
+  return {
+    sessions,
+    pools,
+    rights,
+    authenticator: new Authenticator(systemClock, SCOPE, { keys, tokens, bearers }),
+    limits: new Limits({ clock: systemClock }, { sessions: { byKey: () => undefined, count: () => 0 } }, metrics),
+    metrics,
+    activity: async () => [],
+  }
+}
+
 export interface Served {
   gateway: Gateway
   sessions: PlayedSessions
   pools: Pools
+  metrics: Pick<GatewayMetrics, 'exposition'>
   raw: RawGateway
   url: string
   spoolDirectory: string
@@ -89,7 +132,14 @@ export const answerOk: RequestListener = (request, response) => {
 export async function serve(
   t: TestContext,
   agent: (request: IncomingMessage, response: ServerResponse) => void = answerOk,
-  { allowHeaders, ready, ...options }: Partial<GatewayOptions> & { allowHeaders?: string[]; ready?: Promise<void> } = {},
+  {
+    allowHeaders,
+    ready,
+    rights,
+    tokens,
+    bearers,
+    ...options
+  }: Partial<GatewayOptions & Played> & { allowHeaders?: string[]; ready?: Promise<void> } = {},
 ): Promise<Served> {
   const reached: IncomingMessage[] = []
   const server = createServer((request, response) => {
@@ -112,6 +162,11 @@ export async function serve(
     random: systemRandom,
     log: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
   }
+  const parts = partsWith(sessions, pools, {
+    ...(rights ? { rights } : {}),
+    ...(tokens ? { tokens } : {}),
+    ...(bearers ? { bearers } : {}),
+  })
   const gateway = new Gateway(
     env,
     {
@@ -121,12 +176,9 @@ export async function serve(
       hosts: ['127.0.0.1:PORT', 'localhost:PORT'],
       spoolDirectory,
       spoolLimits: { perKeyBytes: 1e9, perAddressBytes: 1e9, totalBytes: 1e9 },
-      mayReadLogs: () => true,
       ...options,
     },
-    sessions,
-    { find: (id) => (id === KEY.accessKeyId ? KEY : undefined) },
-    pools,
+    parts,
   )
   const { port } = await gateway.listen()
   if (!ready) await sessions.ready
@@ -141,7 +193,7 @@ export async function serve(
   })
   const client = (): BedrockAgentCoreClient =>
     new BedrockAgentCoreClient({ region: SCOPE.region, endpoint: url, credentials: SIGNING, maxAttempts: 1 })
-  return { gateway, sessions, pools, raw, url, spoolDirectory, reached, log, client }
+  return { gateway, sessions, pools, metrics: parts.metrics, raw, url, spoolDirectory, reached, log, client }
 }
 
 /** Names in the spool folder: there are never any, since files lose theirs at once. */

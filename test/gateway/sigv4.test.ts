@@ -38,7 +38,7 @@ async function signedByAws(wire: Wire, query: Record<string, string | string[]>)
 function check({ method, rawPath, rawQuery, headers, body }: Wire, nowMs = NOW.getTime()): string {
   const received = new Headers(Object.entries(headers).flat())
   const claim = readClaim(received, rawQuery, KEYS, SCOPE, nowMs)
-  return verify(claim, { method, rawPath, rawQuery, headers: received, bodySha256: sha256(body) }, SCOPE).subject
+  return verify(claim, { method, rawPath, rawQuery, headers: received, bodySha256: sha256(body) }, SCOPE).name
 }
 
 function refusal(wire: Wire, nowMs?: number): string {
@@ -182,9 +182,14 @@ test('only a complete Secret of the right type, for a user who is not system:, i
     type,
     data: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, Buffer.from(value).toString('base64')])),
   })
-  assert.deepEqual(accessKeyOf(secret({ ...KEY })), KEY)
-  assert.equal(accessKeyOf(secret({ ...KEY }, 'Opaque')), undefined)
-  assert.equal(accessKeyOf(secret({ ...KEY, user: 'system:admin' })), undefined)
-  assert.equal(accessKeyOf(secret({ ...KEY, user: '' })), undefined)
+  const { groups, ...fields } = KEY
+  assert.deepEqual(accessKeyOf(secret(fields)), { ...fields, groups })
+  assert.deepEqual(accessKeyOf(secret({ ...fields, groups: 'sales, support,' }))!.groups, ['sales', 'support'])
+  assert.equal(accessKeyOf(secret({ ...fields, notAfter: '2026-01-02T03:04:05Z' }))!.notAfterMs, Date.UTC(2026, 0, 2, 3, 4, 5))
+  assert.equal(accessKeyOf(secret({ ...fields, notAfter: 'never' })), undefined)
+  assert.equal(accessKeyOf(secret(fields, 'Opaque')), undefined)
+  assert.equal(accessKeyOf(secret({ ...fields, user: 'system:admin' })), undefined)
+  assert.equal(accessKeyOf(secret({ ...fields, groups: 'sales,system:masters' })), undefined)
+  assert.equal(accessKeyOf(secret({ ...fields, user: '' })), undefined)
   assert.equal(accessKeyOf(secret({ accessKeyId: 'x', user: 'u' })), undefined)
 })

@@ -281,7 +281,9 @@ export class Installation {
   readableByOthers(): string[] {
     const OTHERS = 0o077
     const folder = (statSync(this.home).mode & OTHERS) === 0 ? [] : [this.home]
-    const credentials = readdirSync(this.home).filter((file) => /^env$|kubeconfig|certificate|^audit\.log$/.test(file))
+    const credentials = readdirSync(this.home).filter((file) =>
+      /^env$|kubeconfig|certificate|secret|^operator\.env$|^audit\.log$/.test(file),
+    )
     return [...folder, ...credentials.filter((file) => (statSync(join(this.home, file)).mode & OTHERS) !== 0)]
   }
 

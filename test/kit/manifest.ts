@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
+import { DEFAULT_LIMITS, type AgentRuntime, type AgentRuntimeSpec } from '../../src/crds/agent-runtime.ts'
+import type { CustomJWT } from '../../src/crds/authorizer.ts'
 
 const AGENTS = join(import.meta.dirname, '..', 'agents')
 
@@ -13,6 +14,10 @@ export interface ManifestOptions {
   maxLifetimeSeconds?: number
   startTimeoutSeconds?: number
   allowHeaders?: string[]
+  sessionOwnership?: 'Caller' | 'Runtime'
+  limits?: Partial<AgentRuntimeSpec['limits']>
+  customJWT?: CustomJWT
+  endpoints?: AgentRuntimeSpec['endpoints']
 }
 
 /** An AgentRuntime of a test agent, runnable as code and as a container. */
@@ -36,6 +41,10 @@ export function runtimeManifest(name: string, options: ManifestOptions = {}): Ag
       protocol: 'HTTP',
       lifecycle: { idleTimeoutSeconds, maxLifetimeSeconds },
       startTimeoutSeconds: options.startTimeoutSeconds ?? 45,
+      sessionOwnership: options.sessionOwnership ?? 'Caller',
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      ...(options.customJWT ? { authorizer: { customJWT: options.customJWT } } : {}),
+      ...(options.endpoints ? { endpoints: options.endpoints } : {}),
       ...(environment ? { environment: Object.entries(environment).map(([key, value]) => ({ name: key, value })) } : {}),
       ...(options.allowHeaders ? { requestHeaders: { allow: options.allowHeaders } } : {}),
     },

@@ -11,6 +11,7 @@ import { IDENTITIES } from '../../src/local/api/identities.ts'
 import { inProcessTransport } from '../../src/local/api/in-process.ts'
 import { MemoryPersistence } from '../../src/local/api/persistence.ts'
 import { ProcessKubelet } from '../../src/local/kubelet/kubelet.ts'
+import { freePort } from '../kit/free-port.ts'
 import { agentPod, terminatedOf } from './kit.ts'
 import { dial, env, folder, isAlive, machine, realAddresses, until, write } from './real.ts'
 
@@ -57,18 +58,20 @@ function podOf(directory: string, command: string[], name = 'a'): Pod {
 
 test('an agent that evades the shim is ended within moments, and status, event and log say what happened', async (t) => {
   const { client, reach } = await install(t)
-  const code = "const s = require('net').createServer().listen(0, '::', () => console.log('port', s.address().port))"
+  // Says it first: it may be ended as soon as it listens.
+  const port = await freePort()
+  const code = `console.log('port', ${port}); require('net').createServer().listen(${port}, '::')`
   await client.create(PODS, podOf(folder(t), ['env', '-u', 'NODE_OPTIONS', 'node', '-e', code]))
   const pod = await reach('a', 'Failed')
   assert.equal(pod.status?.reason, 'ListensOffLoopback')
-  const port = /port (\d+)/.exec(await client.logs('default', 'a'))?.[1]
+  assert.match(await client.logs('default', 'a'), new RegExp(`^port ${port}$`, 'm'))
   const { reason, message } = terminatedOf(pod)
   assert.equal(reason, 'ListensOffLoopback')
-  assert.ok(port && message?.includes(`:${port}`), message)
+  assert.ok(message?.includes(`:${port}`), message)
   await until('an event tells it', async () =>
     (await client.list(EVENTS, { namespace: 'default' })).items.some((event) => event.reason === 'ListensOffLoopback'),
   )
-  for (const address of realAddresses()) assert.notEqual(await dial(address, Number(port)), 'reached')
+  for (const address of realAddresses()) assert.notEqual(await dial(address, port), 'reached')
 })
 
 test('a stopped pod leaves no process, no file, no log', async (t) => {

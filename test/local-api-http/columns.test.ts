@@ -75,7 +75,7 @@ test("the tables of Carrel's kinds have their printer columns, with empty cells 
     columnsOf(AGENT_SESSIONS)
       .filter(({ priority }) => priority === 1)
       .map(({ name }) => name),
-    ['Pod', 'Session'],
+    ['Pod', 'Session', 'Owner'],
   )
 })
 

@@ -268,7 +268,7 @@ test('pods/log asks the logs for what the query says', async () => {
   )
   const read = async (query: Record<string, string>): Promise<string> => {
     const answer = await api.api.handle({
-      identity: IDENTITIES.gateway,
+      identity: IDENTITIES.operator,
       method: 'GET',
       path: `${PODS}/p/log`,
       query: new URLSearchParams(query),

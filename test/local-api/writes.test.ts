@@ -175,17 +175,17 @@ test('a dry run answers as the write would, and changes nothing', async () => {
 
 test('an unknown field of our kinds is refused, pruned with a warning, or pruned, as fieldValidation says', async () => {
   const api = await TestApi.start()
-  const sent = runtime('hello', { authorizer: { customJWT: {} } })
+  const sent = runtime('hello', { surplus: { a: 1 } })
   const strict = await api.refused(400, 'BadRequest', 'POST', RUNTIMES, sent, { query: { fieldValidation: 'Strict' } })
   assert.match(
     strict.message,
-    /^AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec\.authorizer"/,
+    /^AgentRuntime in version "v1alpha1" cannot be handled as a AgentRuntime: strict decoding error: unknown field "spec\.surplus"/,
   )
   const warned = await api.send('POST', RUNTIMES, sent)
   assert.equal(warned.status, 201)
-  assert.equal(warned.headers['warning'], '299 - "unknown field \\"spec.authorizer\\""')
-  assert.equal(warned.body.spec.authorizer, undefined)
-  const patch = { spec: { limits: 1 } }
+  assert.equal(warned.headers['warning'], '299 - "unknown field \\"spec.surplus\\""')
+  assert.equal(warned.body.spec.surplus, undefined)
+  const patch = { spec: { surplus: 1 } }
   await api.refused(422, 'Invalid', 'PATCH', `${RUNTIMES}/hello`, patch, { contentType: MERGE, query: { fieldValidation: 'Strict' } })
   const ignored = await api.send('PATCH', `${RUNTIMES}/hello`, patch, { contentType: MERGE, query: { fieldValidation: 'Ignore' } })
   assert.deepEqual([ignored.status, ignored.headers['warning']], [200, undefined])

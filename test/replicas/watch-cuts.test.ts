@@ -10,6 +10,7 @@ import { systemClock, systemRandom } from '../../src/env/system.ts'
 import { seededRandom } from '../../src/env/virtual.ts'
 import { tcpDial } from '../../src/gateway/proxy/dial.ts'
 import type { Caller, RuntimeTarget } from '../../src/gateway/session-port.ts'
+import { policyOf } from '../../src/gateway/policy.ts'
 import { SessionDesk } from '../../src/gateway/sessions/sessions.ts'
 import { Tables } from '../../src/gateway/sessions/tables.ts'
 import { KubeClient } from '../../src/kube/client.ts'
@@ -21,6 +22,7 @@ import { keyOf, type Store } from '../../src/kube/store.ts'
 import type { Transport } from '../../src/kube/transport.ts'
 import { Operator } from '../../src/operator/operator.ts'
 import { httpProbe } from '../../src/operator/probe.ts'
+import { NO_METERS } from '../../src/operator/usage/meter-client.ts'
 import { operatorSettings } from '../../src/operator/settings.ts'
 import { agentRuntimeId } from '../../src/sessions/runtime-id.ts'
 import { eventually } from '../kit/eventually.ts'
@@ -35,7 +37,7 @@ const DURING_MS = 60_000
 const GATEWAYS = 2
 /** Sessions that are opened and stopped side by side, all the while. */
 const BUSY = 3
-const CALLER: Caller = { owner: { kind: 'kubernetes', issuer: 'kubernetes', subject: 'ann' }, mayReadLogs: false }
+const CALLER: Caller = { owner: { kind: 'kubernetes', issuer: 'kubernetes', subject: 'ann' }, mayReadLogs: async () => false }
 
 test('1,000 connections to the API server cut at random over a minute, while sessions open and stop: every store equals a fresh list', async (t) => {
   if (!needs(t, 'CARREL_TEST_CONTROL_PLANE')) return
@@ -97,7 +99,14 @@ async function startParts(t: TestContext, installation: Installation, proxy: Tcp
   const activity = new MemoryActivity(systemClock)
   const probe = httpProbe()
   const operator = new Operator(
-    { ...base, kubernetes: through('operator', spoiled), activity, probe },
+    {
+      ...base,
+      kubernetes: through('operator', spoiled),
+      activity,
+      probe,
+      providers: { check: async () => ({ ok: true }) },
+      meters: NO_METERS,
+    },
     operatorSettings.parse({ artifacts: 'code' }),
   )
   const operating = operator.run(end.signal)
@@ -123,12 +132,12 @@ function httpTransportOf(t: TestContext, installation: Installation): Transport 
 }
 
 async function runtime(installation: Installation, tables: Tables): Promise<RuntimeTarget> {
-  await installation.apply(runtimeManifest('probe'))
+  await installation.apply(runtimeManifest('probe', { limits: { newSessionsPerSecond: 1_000, sessionsPerOwner: 1_000 } }))
   const found = await eventually(() => tables.runtimes.get('default', 'probe') as AgentRuntime | undefined, {
     withinMs: 10_000,
     because: 'the gateway knows it',
   })
-  return { runtime: found, runtimeId: agentRuntimeId(found), endpoint: 'DEFAULT' }
+  return { runtime: found, runtimeId: agentRuntimeId(found), endpoint: 'DEFAULT', policy: policyOf(found.spec) }
 }
 
 /** New sessions, one after the other, each entered, left and stopped; how many. What the cuts spoil is tried again, as a caller would. */

@@ -1,7 +1,7 @@
 import { sleep, type Clock } from '../../src/env/clock.ts'
 import type { Random } from '../../src/env/random.ts'
 import type { Dial } from '../../src/gateway/env.ts'
-import type { Exit, PlacedPod, ProcessHost } from '../../src/local/kubelet/process-host.ts'
+import type { Exit, HostWatcher, PlacedPod, ProcessHost } from '../../src/local/kubelet/process-host.ts'
 import type { Probe } from '../../src/operator/env.ts'
 
 interface SimulatedAgent {
@@ -21,6 +21,8 @@ export class SimulatedHost implements ProcessHost {
   readonly agents = new Map<string, SimulatedAgent>()
   /** Every pod that was ever started, in order. */
   readonly started: string[] = []
+  /** Sees pods before they end. */
+  watcher: HostWatcher | undefined
   /** Longest time that a ping takes. */
   pingMs = 3
   readonly #clock: Clock
@@ -52,6 +54,7 @@ export class SimulatedHost implements ProcessHost {
     await sleep(this.#clock, this.#random.fraction() * 30)
     const agent = this.agents.get(podUID)
     if (!agent?.alive) return
+    this.watcher?.signalled(podUID, [1])
     agent.alive = false
     agent.exit.resolve({ exitCode: 143, signal: 15 })
   }

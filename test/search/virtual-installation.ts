@@ -17,7 +17,9 @@ import { IDENTITIES } from '../../src/local/api/identities.ts'
 import { inProcessTransport } from '../../src/local/api/in-process.ts'
 import { MemoryPersistence } from '../../src/local/api/persistence.ts'
 import { ProcessKubelet } from '../../src/local/kubelet/kubelet.ts'
-import type { OperatorEnv } from '../../src/operator/env.ts'
+import { meteredHost } from '../../src/local/kubelet/meter/metered-host.ts'
+import { PodMeter, type Tree } from '../../src/local/kubelet/meter/pod-meter.ts'
+import type { Meters, OperatorEnv, Providers } from '../../src/operator/env.ts'
 import { Operator } from '../../src/operator/operator.ts'
 import { operatorSettings } from '../../src/operator/settings.ts'
 import { agentRuntimeId } from '../../src/sessions/runtime-id.ts'
@@ -25,7 +27,7 @@ import { forbidAmbient } from './forbid-ambient.ts'
 import { laggyTransport } from './laggy-transport.ts'
 import { SimulatedHost } from './simulated-host.ts'
 
-export const CALLER: Caller = { owner: { kind: 'kubernetes', issuer: 'kubernetes', subject: 'ann' }, mayReadLogs: true }
+export const CALLER: Caller = { owner: { kind: 'kubernetes', issuer: 'kubernetes', subject: 'ann' }, mayReadLogs: async () => true }
 export const SESSION_ID = 'virtual-session-'.padEnd(33, '0')
 
 /** A whole installation on one virtual clock, in one process; every choice comes from the seed. */
@@ -38,6 +40,11 @@ export class VirtualInstallation {
   desk!: SessionDesk
   tables!: Tables
   operator!: Mortal<OperatorEnv>
+  /** Each pod uses a tenth of a CPU and 200 MiB while it lives. */
+  readonly meter: PodMeter
+  meters: Meters
+  /** What identity providers answer the operator. */
+  providers: Providers = { check: async () => ({ ok: true }) }
   /** Problems that the log was told of as errors. */
   readonly errors: string[] = []
   /** Monotonic: when the activity store closed which pod. */
@@ -55,6 +62,15 @@ export class VirtualInstallation {
     this.#ttlSeconds = options.sessionTtlSeconds ?? 600
     this.clock = new VirtualClock(this.random('clock'))
     this.host = new SimulatedHost(this.clock, this.random('host'))
+    this.meter = simulatedMeter(this.base('meter'))
+    this.host.watcher = this.meter
+    this.meters = {
+      read: async (podUID) => {
+        if (this.host.isAlive(podUID)) this.meter.signalled(podUID, [1])
+        return this.meter.report(podUID) ?? 'unknown'
+      },
+      acknowledge: async (podUID) => void (await this.meter.acknowledge(podUID)),
+    }
     this.activity = new MemoryActivity(this.clock)
     this.#noteCloses()
     const logs = { async *read() {} }
@@ -90,7 +106,7 @@ export class VirtualInstallation {
     this.desk = new SessionDesk(env, this.tables, { name: 'gateway-virtual', ready: this.tables.synced })
     void this.desk.run(this.#end.signal)
     const kubelet = new ProcessKubelet(
-      { ...this.base('kubelet'), kubernetes: this.transport('kubelet', 'kubelet'), host: this.host },
+      { ...this.base('kubelet'), kubernetes: this.transport('kubelet', 'kubelet'), host: meteredHost(this.host, this.meter) },
       { nodeName: 'virtual', region: 'us-east-1', workingDirectory: '/', listenerCheckMs: 60_000 },
     )
     void kubelet.run(this.#end.signal)
@@ -105,6 +121,8 @@ export class VirtualInstallation {
       kubernetes: this.transport('operator', purpose),
       activity: this.activity,
       probe: this.host.probe,
+      providers: { check: (customJWT) => this.providers.check(customJWT) },
+      meters: { read: (podUID, address) => this.meters.read(podUID, address), acknowledge: (podUID) => this.meters.acknowledge(podUID) },
     }
     this.operator = mortal(env, (call) => {
       this.#record('operator', call)
@@ -182,4 +200,14 @@ export class VirtualInstallation {
     )
     this.#trace.update(`${this.clock.monotonic()} ${process} ${port} ${shown}\n`)
   }
+}
+
+function simulatedMeter(env: { clock: VirtualClock; random: ReturnType<typeof seededRandom>; log: Log }): PodMeter {
+  const openTree = (): Tree => {
+    const beganAtMs = env.clock.monotonic()
+    const memoryBytes = 200 * 2 ** 20
+    return { read: () => ({ cpuSeconds: (env.clock.monotonic() - beganAtMs) / 10_000, memoryBytes }), freeze: () => '' }
+  }
+  const store = { load: () => new Map<string, string>(), save: async () => {}, remove: async () => {} }
+  return new PodMeter(env, { openTree, processes: () => new Map(), store })
 }

@@ -44,6 +44,43 @@ test('owners are compared byte-exact: neither case nor Unicode form is folded', 
   assert.equal(new Set(names).size, names.length)
 })
 
+test('of 20,000 tuples of issuer, subject and id that look alike, no two share a name', () => {
+  // Few pieces, often joined: the same text falls apart into issuer, subject and id in many ways.
+  const piece = fc.constantFrom(
+    'a',
+    'b',
+    'https://id',
+    '/',
+    ':',
+    '|',
+    '\u0000',
+    ' ',
+    '"',
+    '\\',
+    'é',
+    'e\u0301',
+    'É',
+    'ß',
+    'ss',
+    'İ',
+    'i\u0307',
+    '𝒶',
+    '\ufeff',
+    '\u200d',
+  )
+  const joined = fc.array(piece, { minLength: 1, maxLength: 4 }).map((pieces) => pieces.join(''))
+  const tuple = fc.tuple(fc.constantFrom('kubernetes', 'jwt', 'user'), joined, joined, joined)
+  const names = new Map<string, string>()
+  for (const [kind, issuer, subject, tail] of fc.sample(tuple, 20_000)) {
+    const owner = { kind, issuer, subject }
+    const fields = { runtimeName: 'r', runtimeUID: 'u', endpoint: 'DEFAULT', owner, sessionId: `${'s'.repeat(33)}${tail}` }
+    const [name, told] = [sessionName(fields), JSON.stringify([kind, issuer, subject, tail])]
+    assert.equal(names.get(name) ?? told, told)
+    names.set(name, told)
+  }
+  assert.ok(names.size > 15_000, String(names.size))
+})
+
 test('names are DNS labels, and a pod of the millionth incarnation still is one', () => {
   fc.assert(
     fc.property(identity, (any) => {

@@ -53,7 +53,7 @@ everywhere('kubectl: apply twice, get, describe, logs, delete with sessions live
   assert.match(table, /NAME +READY +VERSION +REASON +AGE\nagentruntime.carrel.dev\/probe +True +1 +Ready/)
   assert.match(
     table,
-    /NAME +RUNTIME +PHASE +INCARNATION +AGE +EXPIRES +REASON\nagentsession.carrel.dev\/probe-\w+ +probe +Running +1 +\d+s +20\d\d-/,
+    /NAME +RUNTIME +PHASE +INCARNATION +CPU-SECONDS +AGE +EXPIRES +REASON\nagentsession.carrel.dev\/probe-\w+ +probe +Running +1 +\d+s +20\d\d-/,
   )
   assert.match(table, /pod\/probe-\w+-1 +1\/1 +Running/)
   assert.match(
@@ -120,7 +120,7 @@ const refused: [string, (manifest: ReturnType<typeof runtimeManifest>) => void, 
   ['no artifact', (m) => (m.spec.artifact = {}), /spec\.artifact/],
   ['an unknown protocol', (m) => (m.spec.protocol = 'GOPHER' as never), /spec\.protocol/],
   ['a wrong type', (m) => (m.spec.startTimeoutSeconds = 'soon' as never), /spec\.startTimeoutSeconds/],
-  ['an unknown field', (m) => Object.assign(m.spec, { authorizer: {} }), /unknown field "spec\.authorizer"/],
+  ['an unknown field', (m) => Object.assign(m.spec, { warmPool: {} }), /unknown field "spec\.warmPool"/],
 ]
 
 everywhere('bad manifests are refused with the field, and the old object stays', async (t) => {
@@ -138,10 +138,10 @@ everywhere('bad manifests are refused with the field, and the old object stays',
   assert.equal((await f.kubectl('get', 'art', 'probe', '-o', 'jsonpath={.spec}')).stdout, before)
 
   const unknown = runtimeManifest('probe')
-  Object.assign(unknown.spec, { authorizer: {} })
+  Object.assign(unknown.spec, { warmPool: {} })
   const lenient = await f.kubectl('apply', '--validate=warn', '-f', f.file(unknown))
   assert.equal(lenient.code, 0)
-  assert.match(lenient.stderr, /Warning: unknown field "spec\.authorizer"/)
+  assert.match(lenient.stderr, /Warning: unknown field "spec\.warmPool"/)
 })
 
 everywhere('a status in a manifest is ignored, and its subresource is for the operator alone', async (t) => {

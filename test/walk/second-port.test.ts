@@ -1,3 +1,4 @@
+/** Alone: its agents take ports of every address, 8080 too, which no other agent of the machine could listen on then. */
 import assert from 'node:assert/strict'
 import type { AgentSession } from '../../src/crds/agent-session.ts'
 import { isReached, realAddresses, reachedFromOutside } from '../kit/dial.ts'

@@ -1,7 +1,7 @@
 /** Adapter: the gateway's own tables. */
 import { MemoryActivity } from '../../../src/activity/memory.ts'
 import { systemClock, systemRandom } from '../../../src/env/system.ts'
-import { ACCESS_KEY_TYPE } from '../../../src/gateway/auth/access-keys.ts'
+import { ACCESS_KEY_TYPE } from '../../../src/crds/system.ts'
 import { tcpDial } from '../../../src/gateway/proxy/dial.ts'
 import { Tables } from '../../../src/gateway/sessions/tables.ts'
 import { loadCluster } from '../../../src/kube/credentials.ts'

@@ -146,6 +146,23 @@ return result`,
 known(KEYS[4], tonumber(ARGV[2]))
 return answer('DONE')`,
 
+  /** Answers 'active', 'unknown', or 'idle for, remaining' for each. */
+  carrelLook: `${PRELUDE}
+local result = answer('DONE')
+for i = 4, #KEYS do
+  local pod = load(KEYS[i])
+  local said = 'unknown'
+  if pod then
+    local remaining = pod.closed and 0 or math.max(0, pod.active + pod.idle - now)
+    said = string.format('%.3f %.3f', now - pod.active, remaining)
+    for _, until_ms in pairs(pod.leases) do
+      if not pod.closed and until_ms > now then said = 'active' end
+    end
+  end
+  result[#result + 1] = said
+end
+return result`,
+
   carrelForget: `${PRELUDE}
 for i = 4, #KEYS do
   redis.call('DEL', KEYS[i])

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Owner } from '../../sessions/key.ts'
+import type { ClusterUser } from '../../kube/reviews.ts'
 import type { ArnScope } from '../../sessions/runtime-id.ts'
 import { denied } from '../errors.ts'
 import type { Headers } from '../http/headers-in.ts'
@@ -34,8 +34,11 @@ export function readClaim(headers: Headers, rawQuery: string, keys: AccessKeys, 
   if (!match) throw denied(`the Authorization header is not a complete ${ALGORITHM} signature: sign the request with an AWS SDK`)
   const [, accessKeyId, date, region, service, signedHeaders, signature] = match as unknown as string[]
 
-  const key = keys.find(accessKeyId!)
-  if (key === undefined) throw denied(`the access key ${accessKeyId} is not one of this installation: source its env file in this shell`)
+  const key = keys.find(accessKeyId!, nowMs)
+  if (key === undefined)
+    throw denied(
+      `the access key ${accessKeyId} is not one of this installation: source its env file in this shell, or make a new one (carrel keys create)`,
+    )
   if (headers.all('x-amz-security-token').length > 0) {
     throw denied("this installation's keys have no session token: unset AWS_SESSION_TOKEN (sourcing the env file does)")
   }
@@ -95,7 +98,7 @@ export interface ReceivedRequest {
 }
 
 /** Throws 403 unless the signature is the key's own over exactly this request. */
-export function verify(claim: SignatureClaim, request: ReceivedRequest, scope: ArnScope): Owner {
+export function verify(claim: SignatureClaim, request: ReceivedRequest, scope: ArnScope): ClusterUser {
   const stated = request.headers.one('x-amz-content-sha256')
   if (stated !== undefined && stated !== request.bodySha256) {
     throw denied('the body is not the one that was signed (x-amz-content-sha256 differs)')
@@ -113,5 +116,5 @@ export function verify(claim: SignatureClaim, request: ReceivedRequest, scope: A
       'the signature does not match the request: the secret key differs, or path, query, a signed header or the body was changed after signing',
     )
   }
-  return { kind: 'kubernetes', issuer: 'kubernetes', subject: claim.key.user }
+  return { name: claim.key.user, groups: [...claim.key.groups, 'system:authenticated'] }
 }

@@ -5,13 +5,22 @@ import { GatewayError, notFound, validation } from '../errors.ts'
 export type Target =
   | { kind: 'health'; probe: 'healthz' | 'readyz' }
   | ({ kind: 'call'; operation: 'InvokeAgentRuntime' | 'StopRuntimeSession' } & RuntimeReference)
+  /** The protected-resource document of an endpoint (RFC 9728). */
+  | ({ kind: 'metadata' } & RuntimeReference)
+  | { kind: 'metrics' }
+  /** Which sessions are in use; of one namespace, or of all. */
+  | { kind: 'activity'; namespace: string | undefined }
 
 export interface RuntimeReference {
   runtimeId: string
+  /** As in the path: percent-encoded once. */
+  encodedArn: string
   /** `qualifier`: the endpoint's name. */
   endpoint: string
 }
 
+const METADATA = ['invocations', '.well-known', 'oauth-protected-resource'].join('/')
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const OPERATIONS = new Map([
   ['invocations', 'InvokeAgentRuntime'],
   ['stopruntimesession', 'StopRuntimeSession'],
@@ -30,6 +39,8 @@ export function parseTarget(method: string, rawTarget: string, scope: ArnScope):
     if (method !== 'GET' && method !== 'HEAD') throw wrongMethod(path, 'GET', method)
     return { kind: 'health', probe: path.slice(1) as 'healthz' | 'readyz' }
   }
+  const own = ownTarget(method, path)
+  if (own) return own
   if (!path.startsWith('/'))
     throw validation('path', 'the request target must be a path: send it to this host directly, not in the form for a proxy')
 
@@ -39,6 +50,10 @@ export function parseTarget(method: string, rawTarget: string, scope: ArnScope):
     throw validation('path', 'the path must not hold empty, "." or ".." segments')
   }
   const [root, encodedArn, last, ...more] = segments
+  if (root === 'runtimes' && [last, ...more].join('/') === METADATA && trailing === undefined) {
+    if (method !== 'GET' && method !== 'HEAD') throw wrongMethod('the protected-resource document', 'GET', method)
+    return { kind: 'metadata', ...referenceOf(encodedArn!, query, scope) }
+  }
   const operation = root === 'runtimes' && more.length === 0 ? OPERATIONS.get(last as 'invocations') : undefined
   if (operation === undefined || (trailing !== undefined && operation !== 'InvokeAgentRuntime')) {
     throw new GatewayError(
@@ -48,16 +63,27 @@ export function parseTarget(method: string, rawTarget: string, scope: ArnScope):
   }
   if (method !== 'POST') throw wrongMethod(operation, 'POST', method)
 
+  return { kind: 'call', operation, ...referenceOf(encodedArn!, query, scope) }
+}
+
+/** What is asked of this gateway itself. */
+function ownTarget(method: string, path: string): Target | undefined {
+  const activity = /^\/carrel\/v1\/(?:namespaces\/([^/]+)\/)?activity$/.exec(path)
+  if (path !== '/metrics' && activity === null) return undefined
+  if (method !== 'GET' && method !== 'HEAD') throw wrongMethod(path, 'GET', method)
+  if (activity === null) return { kind: 'metrics' }
+  const namespace = activity[1]
+  if (namespace !== undefined && !NAMESPACE.test(namespace)) throw validation('namespace', `${shown(namespace)} is no name of a namespace`)
+  return { kind: 'activity', namespace }
+}
+
+function referenceOf(encodedArn: string, query: string, scope: ArnScope): RuntimeReference {
   const parameters = new URLSearchParams(query)
   const endpoint = onlyOne(parameters, 'qualifier') ?? 'DEFAULT'
   if (!QUALIFIER.test(endpoint))
     throw validation('qualifier', 'a qualifier is the name of an endpoint: a letter, then letters, digits and _')
-  return {
-    kind: 'call',
-    operation,
-    endpoint,
-    runtimeId: runtimeIdOf(decoded(encodedArn!, 'agentRuntimeArn'), onlyOne(parameters, 'accountId'), scope),
-  }
+  const runtimeId = runtimeIdOf(decoded(encodedArn, 'agentRuntimeArn'), onlyOne(parameters, 'accountId'), scope)
+  return { encodedArn, endpoint, runtimeId }
 }
 
 function onlyOne(parameters: URLSearchParams, name: string): string | null {

@@ -75,27 +75,44 @@ const ACCEPT_ANYTHING = 'application/json, text/event-stream, */*'
 export interface Forwarded {
   sessionId: string
   requestId: string
-  /** spec.requestHeaders.allow of the runtime. */
+  /** spec.requestHeaders.allow of the endpoint's version. */
   allowed: readonly string[]
-  contentLength: number
+  /** undefined: sent in chunks. */
+  contentLength: number | undefined
+  /** Of a runtime with a customJWT. A token that is good for a named audience may be passed on to the agent, where it is allowed. */
+  bearer?: { mayPassOn: boolean } | undefined
 }
 
 /** Headers of the request to the agent: those that Carrel writes, and from the caller only what the contract lets through. */
-export function toAgent(headers: Headers, { sessionId, requestId, allowed, contentLength }: Forwarded): Record<string, string> {
+export function toAgent(headers: Headers, { sessionId, requestId, allowed, contentLength, bearer }: Forwarded): Record<string, string> {
   const contentType = headers.one('content-type')
   const accept = headers.one('accept')
   const out: Record<string, string> = {
     'content-type': contentType === undefined || contentType === 'application/octet-stream' ? 'application/json' : contentType,
     accept: accept === undefined || accept === '*/*' ? ACCEPT_ANYTHING : accept,
-    'content-length': String(contentLength),
+    ...(contentLength === undefined ? {} : { 'content-length': String(contentLength) }),
     [SESSION_HEADER]: sessionId,
     [REQUEST_ID_HEADER]: requestId,
   }
   for (const name of TRACE) if (headers.all(name).length > 0) out[name] = headers.all(name).join(',')
+  if (bearer && out['baggage'] !== undefined) {
+    const baggage = withoutPlatformKeys(out['baggage'])
+    if (baggage === '') delete out['baggage']
+    else out['baggage'] = baggage
+  }
   for (const name of allowed.map((listed) => listed.toLowerCase())) {
-    if (isForwardable(name) && headers.all(name).length > 0) out[name] = headers.all(name).join(', ')
+    const mayPass = name === 'authorization' ? bearer?.mayPassOn === true : isForwardable(name)
+    if (mayPass && headers.all(name).length > 0) out[name] = headers.all(name).join(', ')
   }
   return out
+}
+
+/** Whoever has a token must not choose what the platform decides (security rule 15). */
+function withoutPlatformKeys(baggage: string): string {
+  return baggage
+    .split(',')
+    .filter((member) => !member.trim().toLowerCase().startsWith('aws.agentcore.'))
+    .join(',')
 }
 
 function isForwardable(name: string): boolean {

@@ -49,6 +49,11 @@ export class Pools {
     return this.#pools.size
   }
 
+  /** Open connections to agents. */
+  get connections(): number {
+    return this.#pools.values().reduce((sum, { stats }) => sum + stats.connected, 0)
+  }
+
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#pools.values(), (pool) => pool.destroy()))
     this.#pools.clear()

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import type { LimitObserver } from '../metrics.ts'
 
 /** Bytes that bodies on disk may take, by access key, by client address, and together. */
 export interface SpoolLimits {
@@ -9,15 +10,26 @@ export interface SpoolLimits {
 
 /** What small bodies may take of memory, all together; more goes to disk, however small. */
 const MEMORY_BYTES = 64 * 1024 * 1024
+const TOTAL = 'total'
 
 /** Counts what is held right now; a body that would go over is refused, not queued. */
 export class SpoolQuota {
   readonly #limits: SpoolLimits
+  readonly #observer: LimitObserver | undefined
   readonly #held = new Map<string, number>()
   #memoryBytes = 0
 
-  constructor(limits: SpoolLimits) {
+  constructor(limits: SpoolLimits, observer?: LimitObserver) {
     this.#limits = limits
+    this.#observer = observer
+  }
+
+  get diskBytes(): number {
+    return this.#held.get(TOTAL) ?? 0
+  }
+
+  get memoryBytes(): number {
+    return this.#memoryBytes
   }
 
   /** Takes bytes on disk. Throws 429 when one of the three is used up. */
@@ -26,10 +38,11 @@ export class SpoolQuota {
     const limits = [
       [`key ${key}`, perKeyBytes],
       [`address ${address}`, perAddressBytes],
-      ['total', totalBytes],
+      [TOTAL, totalBytes],
     ] as const
     for (const [name, limit] of limits) {
       if ((this.#held.get(name) ?? 0) + bytes <= limit) continue
+      this.#observer?.limited('spooledBytes')
       throw new GatewayError('ThrottlingException', 'too many large payloads are in flight: send this one when others have ended', {
         retryAfterMs: 2_000,
       })
@@ -53,7 +66,7 @@ export class SpoolQuota {
   }
 
   #add(key: string, address: string, bytes: number): void {
-    for (const name of [`key ${key}`, `address ${address}`, 'total']) {
+    for (const name of [`key ${key}`, `address ${address}`, TOTAL]) {
       const held = (this.#held.get(name) ?? 0) + bytes
       if (held > 0) this.#held.set(name, held)
       else this.#held.delete(name)

@@ -85,6 +85,7 @@ function eachChunk(
   })
 }
 
-function slow(how: string): GatewayError {
+/** 400 for a sender that takes too long. */
+export function slow(how: string): GatewayError {
   return validation('payload', `the payload is sent too slowly: ${how}`)
 }

@@ -14,14 +14,25 @@ const READ_CHUNK_BYTES = 32 * 1024
 const READ_BUFFERS = 16
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
-/** A body that was received whole. Call `discard` when it is not needed any more. */
-export interface Body {
+/** A request's body on its way to an agent. Call `discard` when it is not needed any more. */
+export interface Payload {
+  /** What came so far. */
+  readonly bytes: number
+  /** undefined: nobody knows before its end. */
+  readonly announcedBytes: number | undefined
+  /** Whether `stream` can be called again, and then gives it from the first byte. */
+  readonly isRepeatable: boolean
+  stream(): Readable | Buffer
+  /** Why it could not be read to its end. */
+  readonly fault?: GatewayError | undefined
+  discard(): Promise<void>
+}
+
+/** A body that was received whole. */
+export interface Body extends Payload {
   /** Hex. */
   sha256: string
-  bytes: number
-  /** From the first byte, each time. */
-  stream(): Readable | Buffer
-  discard(): Promise<void>
+  isRepeatable: true
 }
 
 export interface SpoolOptions {
@@ -66,6 +77,8 @@ export class Spool {
     return {
       sha256: this.#hash.digest('hex'),
       bytes: this.#bytes,
+      announcedBytes: this.#bytes,
+      isRepeatable: true,
       stream: () => memory ?? Readable.from(chunksOf(file!, this.#bytes)),
       discard: () => this.discard(),
     }

@@ -3,7 +3,7 @@ import { AGENT_SESSIONS, RUNTIME_LABEL, SESSION_FINALIZER, type AgentSession } f
 import type { KubeClient } from '../../kube/client.ts'
 import { isAlreadyExists, isConflict, isNotFound } from '../../kube/errors.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
-import { sameIdentity, sessionName, type SessionIdentity } from '../../sessions/key.ts'
+import { sameIdentity, sessionName, type Owner, type SessionIdentity } from '../../sessions/key.ts'
 import { mayReopen } from '../../sessions/state.ts'
 import type { Caller, RuntimeTarget } from '../session-port.ts'
 
@@ -17,9 +17,14 @@ export interface Wanted {
 
 export function wantedSession(target: RuntimeTarget, caller: Caller, sessionId: string): Wanted {
   const { name: runtimeName, namespace, uid } = target.runtime.metadata
-  const identity = { runtimeName, runtimeUID: uid!, endpoint: target.endpoint, owner: caller.owner, sessionId }
+  const identity = { runtimeName, runtimeUID: uid!, endpoint: target.endpoint, owner: ownerOf(target, caller), sessionId }
   const name = sessionName(identity)
   return { key: `${namespace}/${name}`, namespace: namespace!, name, identity }
+}
+
+/** Whose the session is: the caller's own, or, where the runtime says so, everybody's who may call it (contract 4.1). */
+function ownerOf({ runtime, runtimeId }: RuntimeTarget, { owner }: Caller): Owner {
+  return runtime.spec.sessionOwnership === 'Runtime' ? { kind: 'runtime', issuer: 'carrel', subject: runtimeId } : owner
 }
 
 /** Creates the record; when another call or replica was first, theirs is verified and taken. */

@@ -1,20 +1,20 @@
 import { sleep } from '../../env/clock.ts'
 import { ActivityUnavailableError } from '../../activity/errors.ts'
 import { boundedTransport } from '../../kube/bounded-transport.ts'
+import type { AgentRuntime } from '../../crds/agent-runtime.ts'
 import type { AgentSession } from '../../crds/agent-session.ts'
 import { KubeClient } from '../../kube/client.ts'
 import { ApiError, TransportError } from '../../kube/errors.ts'
 import type { EndReason } from '../../sessions/end-reason.ts'
-import { agentRuntimeId } from '../../sessions/runtime-id.ts'
 import type { GatewayEnv } from '../env.ts'
+import { Limits } from '../limits/limits.ts'
 import type { Caller, Entered, RuntimeTarget, Sessions } from '../session-port.ts'
+import { policyOfEndpoint } from './endpoint.ts'
 import { Holds } from './holds.ts'
 import { createSession, reopenSession, stopSession, wantedSession, type Wanted } from './open.ts'
 import type { Route, Situation } from './situation.ts'
 import type { Tables } from './tables.ts'
 
-/** The only endpoint so far; named ones come with their own versions. */
-const ENDPOINTS = new Set(['DEFAULT'])
 /** A call waits this much longer than the agent may take to start: for the previous pod to end. */
 const PATIENCE_MS = 10_000
 const DIAL_TIMEOUT_MS = 1_000
@@ -29,6 +29,13 @@ const API_TIMEOUT_MS = 8_000
 /** After this, a caller that was told to come again does. */
 const RETRY_AFTER_MS = 1_000
 
+/** Who counts what the desk does. */
+export interface SessionObserver {
+  sessionOpened(how: 'created' | 'reopened'): void
+  /** By a call that met a session without a ready pod. */
+  openWaited(ms: number): void
+}
+
 /** Finds, opens, waits, touches: every decision of the gateway about sessions, apart from bytes and HTTP (design rule 9). */
 export class SessionDesk implements Sessions {
   readonly ready: Promise<void>
@@ -36,15 +43,23 @@ export class SessionDesk implements Sessions {
   readonly #tables: Tables
   readonly #client: KubeClient
   readonly #holds: Holds
+  readonly #limits: Limits
+  readonly #metrics: SessionObserver | undefined
   /** One write per session at a time: concurrent first calls share it. */
-  readonly #opening = new Map<string, Promise<unknown>>()
+  readonly #opening = new Map<string, Promise<boolean>>()
   /** Pods whose port has answered once. */
   readonly #dialled = new Set<string>()
 
-  /** `name`: under which this gateway stamps, as its Lease is named; `ready`: when it may serve. */
-  constructor(env: GatewayEnv, tables: Tables, { name, ready }: { name: string; ready: Promise<void> }) {
+  /** `name`: under which this gateway stamps, as its Lease is named; `ready`: when it may serve; `limits`: as all of its calls share. */
+  constructor(
+    env: GatewayEnv,
+    tables: Tables,
+    { name, ready, limits, metrics }: { name: string; ready: Promise<void>; limits?: Limits; metrics?: SessionObserver },
+  ) {
     this.#env = env
     this.#tables = tables
+    this.#limits = limits ?? new Limits(env, tables)
+    this.#metrics = metrics
     this.#client = new KubeClient(boundedTransport(env, env.kubernetes, API_TIMEOUT_MS))
     this.#holds = new Holds(env, name)
     this.ready = ready
@@ -67,19 +82,31 @@ export class SessionDesk implements Sessions {
   findRuntime({ runtimeId }: { runtimeId: string }, endpoint: string): RuntimeTarget | undefined | 'NoSuchEndpoint' {
     const runtime = this.#tables.runtimes.by('id', runtimeId)[0]
     if (runtime === undefined || runtime.metadata.deletionTimestamp) return undefined
-    return ENDPOINTS.has(endpoint) ? { runtime, runtimeId: agentRuntimeId(runtime), endpoint } : 'NoSuchEndpoint'
+    const policy = policyOfEndpoint(runtime, endpoint, this.#tables.versions)
+    return policy ? { runtime, runtimeId, endpoint, policy } : 'NoSuchEndpoint'
+  }
+
+  namespaces(): Iterable<string> {
+    return new Set(this.#tables.runtimes.list().map(({ metadata }) => metadata.namespace!))
+  }
+
+  isLive(target: RuntimeTarget, caller: Caller, sessionId: string): boolean {
+    return this.#tables.situation(wantedSession(target, caller, sessionId).key).kind === 'routable'
   }
 
   async enter(target: RuntimeTarget, caller: Caller, sessionId: string, signal: AbortSignal): Promise<Entered> {
     const wanted = wantedSession(target, caller, sessionId)
+    const beganAtMs = this.#env.clock.monotonic()
     const visit: Visit = {
+      runtime: target.runtime,
       waitedFor: 0,
       reopened: 0,
-      deadlineMs: this.#env.clock.monotonic() + target.runtime.spec.startTimeoutSeconds * 1000 + PATIENCE_MS,
+      deadlineMs: beganAtMs + target.policy.startTimeoutSeconds * 1000 + PATIENCE_MS,
     }
     try {
       for (;;) {
         const entered = await this.#advance(wanted, visit, signal)
+        if (entered?.outcome === 'entered' && visit.waitedFor > 0) this.#metrics?.openWaited(this.#env.clock.monotonic() - beganAtMs)
         if (entered) return entered
         if (signal.aborted) throw signal.reason
         if (this.#env.clock.monotonic() >= visit.deadlineMs) return { outcome: 'busy', retryAfterMs: RETRY_AFTER_MS }
@@ -123,10 +150,10 @@ export class SessionDesk implements Sessions {
     switch (situation.kind) {
       case 'absent':
         visit.waitedFor = 1
-        await this.#once(wanted.key, async () => this.#tables.sessions.observe(await createSession(this.#client, wanted)))
+        await this.#open(wanted, visit, 'created', () => createSession(this.#client, wanted))
         return undefined
       case 'ended':
-        return this.#reopen(wanted, situation, visit)
+        return this.#reopen(wanted, situation, visit, signal)
       case 'waiting':
         if (situation.opening) visit.waitedFor = situation.incarnation
         await this.#change(wanted, visit, signal)
@@ -137,18 +164,45 @@ export class SessionDesk implements Sessions {
   }
 
   /** An end that this very call has waited for is its answer; any other is opened anew. */
-  async #reopen(wanted: Wanted, ended: Extract<Situation, { kind: 'ended' }>, visit: Visit): Promise<Entered | undefined> {
+  async #reopen(
+    wanted: Wanted,
+    ended: Extract<Situation, { kind: 'ended' }>,
+    visit: Visit,
+    signal: AbortSignal,
+  ): Promise<Entered | undefined> {
     const mine = visit.waitedFor === ended.incarnation
     if (mine && (ended.reason === 'StartFailed' || ended.reason === 'RuntimeDeleted' || visit.reopened >= MOST_REOPENINGS)) {
       return { outcome: 'failed', reason: ended.reason, message: ended.message, lastLog: ended.lastLog }
     }
     if (mine) visit.reopened += 1
-    await this.#once(wanted.key, async () => {
-      const session = this.#tables.sessions.byKey(wanted.key)
-      const reopened = session && (await reopenSession(this.#client, session))
-      if (reopened) this.#tables.sessions.observe(reopened)
-    })
+    const next = this.#tables.nextChange(wanted.key)
+    try {
+      const isOpen = await this.#open(wanted, visit, 'reopened', async () => {
+        const session = this.#tables.sessions.byKey(wanted.key)
+        return session && reopenSession(this.#client, session)
+      })
+      // Its record is gone, and the watch will say so: asking again before that would get the same answer.
+      if (!isOpen) await this.#orDeadline(next.changed, visit, signal)
+    } finally {
+      next.forget()
+    }
     return undefined
+  }
+
+  /** False: there was nothing to write to. Throws 402 or 429 over a limit of the runtime, before anything is written. */
+  #open(wanted: Wanted, visit: Visit, how: 'created' | 'reopened', write: () => Promise<AgentSession | undefined>): Promise<boolean> {
+    return this.#once(wanted.key, async () => {
+      const opening = this.#limits.opening(wanted, visit.runtime)
+      try {
+        const session = await write()
+        if (session === undefined) return false
+        this.#tables.sessions.observe(session)
+        this.#metrics?.sessionOpened(how)
+        return true
+      } finally {
+        opening.done()
+      }
+    })
   }
 
   async #take(wanted: Wanted, route: Route, visit: Visit, signal: AbortSignal): Promise<Entered | undefined> {
@@ -209,15 +263,17 @@ export class SessionDesk implements Sessions {
     stop()
   }
 
-  async #once(key: string, write: () => Promise<void>): Promise<void> {
+  #once(key: string, write: () => Promise<boolean>): Promise<boolean> {
     const running = this.#opening.get(key) ?? write().finally(() => this.#opening.delete(key))
     this.#opening.set(key, running)
-    await running
+    return running
   }
 }
 
 /** One call's way through the loop. */
 interface Visit {
+  /** As it was when the call came. */
+  runtime: AgentRuntime
   /** The incarnation whose start it has waited for. */
   waitedFor: number
   reopened: number

@@ -1,5 +1,5 @@
 import { AGENT_RUNTIMES, type AgentRuntime } from '../../crds/agent-runtime.ts'
-import { AGENT_SESSIONS, SESSION_UID_LABEL, type AgentSession } from '../../crds/agent-session.ts'
+import { AGENT_SESSIONS, RUNTIME_LABEL, SESSION_UID_LABEL, type AgentSession } from '../../crds/agent-session.ts'
 import type { Pod, Secret } from '../../kube/objects.ts'
 import { reflect } from '../../kube/reflector.ts'
 import { PODS, SECRETS } from '../../kube/resource.ts'
@@ -9,6 +9,8 @@ import type { EndReason } from '../../sessions/end-reason.ts'
 import { agentRuntimeId } from '../../sessions/runtime-id.ts'
 import { accessKeyOf } from '../auth/access-keys.ts'
 import type { GatewayEnv } from '../env.ts'
+import { sessionIndexes } from '../limits/limits.ts'
+import { VERSION_POLICIES, policyPart, type VersionPolicy } from './endpoint.ts'
 import { endOf, situationOf, type Situation } from './situation.ts'
 
 export interface TableSettings {
@@ -21,7 +23,9 @@ export interface TableSettings {
 /** What the gateway knows, fed by watches: the hot path reads it and nothing else (design rule 6). */
 export class Tables {
   readonly runtimes = new Store<AgentRuntime>({ id: (runtime) => [agentRuntimeId(runtime)] })
-  readonly sessions = new Store<AgentSession>()
+  /** Versions of runtimes, for named endpoints. */
+  readonly versions = new Store<VersionPolicy>()
+  readonly sessions = new Store<AgentSession>(sessionIndexes)
   readonly pods = new Store<Pod>({ session: (pod) => ownerKey(pod) })
   /** By the access key's id; what is no usable key has none. */
   readonly accessKeys = new Store<Secret>({ id: (secret) => [accessKeyOf(secret)?.accessKeyId ?? []].flat() })
@@ -36,6 +40,8 @@ export class Tables {
     this.sessions.subscribe(({ object }) => this.#changed(keyOf(object)))
     this.pods.subscribe(({ object }) => ownerKey(object).forEach((key) => this.#changed(key)))
     void reflect({ ...shared, resource: AGENT_RUNTIMES, store: this.runtimes }, signal)
+    const versions = { resource: VERSION_POLICIES, store: this.versions, labelSelector: RUNTIME_LABEL, transform: policyPart }
+    void reflect({ ...shared, ...versions }, signal)
     void reflect({ ...shared, resource: AGENT_SESSIONS, store: this.sessions }, signal)
     void reflect({ ...shared, resource: PODS, store: this.pods, labelSelector: SESSION_UID_LABEL, transform: routingPart }, signal)
     void reflect(
@@ -48,11 +54,15 @@ export class Tables {
       },
       signal,
     )
-    this.synced = Promise.all([this.runtimes.synced, this.sessions.synced, this.pods.synced, this.accessKeys.synced]).then(() => undefined)
+    this.synced = Promise.all(this.#stores().map(({ synced }) => synced)).then(() => undefined)
   }
 
   get hasSynced(): boolean {
-    return this.runtimes.hasSynced && this.sessions.hasSynced && this.pods.hasSynced && this.accessKeys.hasSynced
+    return this.#stores().every(({ hasSynced }) => hasSynced)
+  }
+
+  #stores(): { synced: Promise<void>; hasSynced: boolean }[] {
+    return [this.runtimes, this.versions, this.sessions, this.pods, this.accessKeys]
   }
 
   situation(key: string): Situation {

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ControllerRevision, KubeObject, Pod, Secret } from '../../kube/objects.ts'
 import { eventCauses, type StoredEvent } from './event-rules.ts'
+import { bindingCauses, roleCauses } from './rbac/causes.ts'
+import type { Binding, Role } from './rbac/policy.ts'
 import type { ServedKind } from './served-kinds.ts'
 import { duplicate, forbiddenField, invalidValue, required, type Cause } from './statuses.ts'
 
@@ -19,6 +21,12 @@ export function builtInCauses(kind: ServedKind, object: KubeObject, old: KubeObj
       return eventCauses(kind, object as StoredEvent, old as StoredEvent | undefined)
     case 'Lease':
       return leaseCauses(object as LeaseLike)
+    case 'Role':
+    case 'ClusterRole':
+      return roleCauses(object as Role)
+    case 'RoleBinding':
+    case 'ClusterRoleBinding':
+      return bindingCauses(object as Binding, old as Binding | undefined)
     default:
       return []
   }

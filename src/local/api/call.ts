@@ -25,8 +25,14 @@ export type ApiAnswer =
 /** Who calls, and what that one may do. */
 export interface Identity {
   user: string
+  uid?: string
   groups: string[]
+  /** What the way in says about the caller beside: for a service account's token its id. */
+  extra?: Record<string, string[]>
+  /** What is fixed for this caller; what roles give comes on top. */
   allows(verb: string, group: string, resource: string, subresource?: string, namespace?: string): boolean
+  /** The same of paths that are no resources. Absent: none. */
+  allowsPath?(verb: string, path: string): boolean
 }
 
 export interface LogOptions {

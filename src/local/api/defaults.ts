@@ -1,4 +1,6 @@
 import type { KubeObject, Pod, Secret } from '../../kube/objects.ts'
+import { bindingOf, roleOf } from './rbac/defaults.ts'
+import type { Binding, Role } from './rbac/policy.ts'
 import type { ServedKind } from './served-kinds.ts'
 
 type Namespace = KubeObject & { spec?: object; status?: object }
@@ -16,6 +18,12 @@ export function defaulted(kind: ServedKind, object: KubeObject, old: KubeObject 
       return { spec: {}, ...object } as KubeObject
     case 'Secret':
       return secretOf(object as Secret)
+    case 'Role':
+    case 'ClusterRole':
+      return roleOf(object as Role)
+    case 'RoleBinding':
+    case 'ClusterRoleBinding':
+      return bindingOf(object as Binding)
     default:
       return object
   }

@@ -53,6 +53,7 @@ function resourceLines(kind: FacedKind): object[] {
       name: `${kind.plural}/${of.name}`,
       singularName: '',
       namespaced: kind.namespaced,
+      ...(of.group === undefined ? {} : { group: of.group, version: of.version }),
       kind: of.kind ?? kind.kind,
       verbs: of.verbs,
     })),
@@ -84,7 +85,7 @@ function aggregatedResource(kind: FacedKind): object {
   const { group, version } = kind.columns === undefined ? { group: '', version: '' } : kind
   const subresource = (of: Subresource): object => ({
     subresource: of.name,
-    responseKind: { group, version, kind: of.kind ?? kind.kind },
+    responseKind: { group: of.group ?? group, version: of.version ?? version, kind: of.kind ?? kind.kind },
     verbs: of.verbs,
   })
   return {

@@ -2,7 +2,13 @@ import type { Column } from '../../crds/define-kind.ts'
 import type { Resource } from '../../kube/resource.ts'
 
 /** A served kind as discovery needs it: a `Resource`, with what Carrel's own kinds say about themselves. */
-export type FacedKind = Resource & { singular?: string; shortNames?: readonly string[]; columns?: readonly Column[] }
+export type FacedKind = Resource & {
+  /** Answered by a POST, and never stored. */
+  isReview?: boolean
+  singular?: string
+  shortNames?: readonly string[]
+  columns?: readonly Column[]
+}
 
 /** What discovery tells of a kind beside its names. */
 export interface Face {
@@ -17,6 +23,9 @@ export interface Subresource {
   name: string
   /** Kind of its body, where that is not the resource's own. */
   kind?: string
+  /** Of another group than its resource. */
+  group?: string
+  version?: string
   verbs: readonly string[]
 }
 
@@ -34,7 +43,10 @@ const BUILT_IN: Record<string, Partial<Face>> = {
   namespaces: { shortNames: ['ns'], verbs: ALL_VERBS.filter((verb) => verb !== 'deletecollection'), subresources: [STATUS] },
   nodes: { shortNames: ['no'], subresources: [STATUS] },
   configmaps: { shortNames: ['cm'] },
-  serviceaccounts: { shortNames: ['sa'] },
+  serviceaccounts: {
+    shortNames: ['sa'],
+    subresources: [{ name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] }],
+  },
   events: { shortNames: ['ev'] },
   'events.events.k8s.io': { shortNames: ['ev'] },
   'customresourcedefinitions.apiextensions.k8s.io': {
@@ -51,7 +63,7 @@ export function faceOf(kind: FacedKind): Face {
     singular: kind.singular ?? kind.kind.toLowerCase(),
     shortNames: kind.shortNames ?? [],
     categories: [],
-    verbs: ALL_VERBS,
+    verbs: kind.isReview ? ['create'] : ALL_VERBS,
     subresources: [],
     ...own,
     ...BUILT_IN[kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`],

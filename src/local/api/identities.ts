@@ -8,8 +8,11 @@ export interface Grant {
 }
 
 const READ = ['get', 'list', 'watch']
+/** To grant what one does not have oneself, and to be taken for another. */
+const BEYOND = ['bind', 'escalate', 'impersonate']
 const WRITE = ['create', 'update', 'patch', 'delete', 'deletecollection']
 const RECORD = { verbs: ['create', 'patch', 'update'], on: ['/events', 'events.k8s.io/events'] }
+const REVIEW = { verbs: ['create'], on: ['authentication.k8s.io/tokenreviews', 'authorization.k8s.io/subjectaccessreviews'] }
 const LEASES = { verbs: [...READ, 'create', 'update', 'patch', 'delete'], on: ['coordination.k8s.io/leases'] }
 
 /** What the parts of Carrel may do: here by these very lists, on a cluster by roles made of them. */
@@ -21,14 +24,15 @@ export const GRANTS = {
     { verbs: ['create', 'delete'], on: ['/pods'] },
     { verbs: ['get'], on: ['/pods/log'] },
     { verbs: ['create', 'delete'], on: ['apps/controllerrevisions'] },
+    REVIEW,
     RECORD,
     LEASES,
   ],
   gateway: [
-    { verbs: READ, on: ['carrel.dev/agentruntimes', 'carrel.dev/agentsessions', '/pods'] },
+    { verbs: READ, on: ['carrel.dev/agentruntimes', 'carrel.dev/agentsessions', '/pods', 'apps/controllerrevisions'] },
+    REVIEW,
     { verbs: ['create', 'update', 'patch'], on: ['carrel.dev/agentsessions'] },
     { verbs: READ, on: ['/secrets'], namespace: 'carrel-system' },
-    { verbs: ['get'], on: ['/pods/log'] },
     RECORD,
     LEASES,
   ],
@@ -62,7 +66,8 @@ export const IDENTITIES = {
     user: 'carrel-admin',
     groups: ['system:authenticated'],
     allows: (verb, group, resource, subresource) =>
-      READ.includes(verb) || (WRITE.includes(verb) && !OPERATOR_ONLY.has(`${group}/${resource}/${subresource}`)),
+      READ.includes(verb) || BEYOND.includes(verb) || (WRITE.includes(verb) && !OPERATOR_ONLY.has(`${group}/${resource}/${subresource}`)),
+    allowsPath: () => true,
   },
   operator: { user: 'system:serviceaccount:carrel-system:operator', groups: ['system:authenticated'], allows: allowedBy(GRANTS.operator) },
   gateway: { user: 'system:serviceaccount:carrel-system:gateway', groups: ['system:authenticated'], allows: allowedBy(GRANTS.gateway) },

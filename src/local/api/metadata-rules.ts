@@ -43,9 +43,24 @@ export function fixedMetadataCauses({ metadata }: KubeObject, { metadata: old }:
   ]
 }
 
-/** A namespace's name is a DNS label, other names are subdomains. */
+const NAMED_AS_SEGMENTS = new Set(['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'])
+
+/** A role's or a binding's name only has to be one segment of a path: `system:node` is one. */
+export function pathSegmentCauses(field: string, name: string): Cause[] {
+  const wrong = (message: string): Cause => invalidValue(field, name, message)
+  if (name === '.' || name === '..') return [wrong(`may not be '${name}'`)]
+  return ['/', '%'].filter((each) => name.includes(each)).map((each) => wrong(`may not contain '${each}'`))
+}
+
+/** What is wrong with a name in another field. */
+export function subdomainCauses(field: string, name: string): Cause[] {
+  return formCauses(field, false, name)
+}
+
+/** A namespace's name is a DNS label, those of roles are segments of a path, other names are subdomains. */
 function nameCauses(kind: string, { name, generateName }: ObjectMeta): Cause[] {
   if (!name) return [required('metadata.name', 'name or generateName is required')]
+  if (NAMED_AS_SEGMENTS.has(kind)) return pathSegmentCauses('metadata.name', name)
   const isLabel = kind === 'Namespace'
   return [
     ...(generateName ? formCauses('metadata.generateName', isLabel, generateName, generateName.replace(/(?<=.)-$/, 'a')) : []),

@@ -29,7 +29,7 @@ export interface Slot {
  */
 export class ObjectStore {
   readonly #persistence: Persistence
-  readonly #isKept: (collection: string) => boolean
+  readonly #isKept: (slot: Slot) => boolean
   readonly #published: (event: Committed) => void
   readonly #objects = new Map<string, Map<string, KubeObject>>()
   readonly #byUID = new Map<string, { slot: Slot; object: KubeObject }>()
@@ -37,8 +37,8 @@ export class ObjectStore {
   #reservedThrough = 0
   #turn: Promise<unknown> = Promise.resolve()
 
-  /** `isKept`: whether a collection outlives the process. `published` is called after each commit, in order. */
-  constructor(persistence: Persistence, isKept: (collection: string) => boolean, published: (event: Committed) => void) {
+  /** `isKept`: whether an object outlives the process. `published` is called after each commit, in order. */
+  constructor(persistence: Persistence, isKept: (slot: Slot) => boolean, published: (event: Committed) => void) {
     this.#persistence = persistence
     this.#isKept = isKept
     this.#published = published
@@ -87,7 +87,7 @@ export class ObjectStore {
   async put(slot: Slot, object: KubeObject): Promise<KubeObject> {
     const resourceVersion = await this.#next()
     const stored: KubeObject = { ...object, metadata: { ...object.metadata, resourceVersion: String(resourceVersion) } }
-    if (this.#isKept(slot.collection)) await durable(this.#persistence.write(keyOf(slot), stored))
+    if (this.#isKept(slot)) await durable(this.#persistence.write(keyOf(slot), stored))
     const previous = this.get(slot)
     this.#resourceVersion = resourceVersion
     this.#keep(slot, stored)
@@ -99,7 +99,7 @@ export class ObjectStore {
   async remove(slot: Slot): Promise<KubeObject> {
     const previous = this.get(slot)!
     const resourceVersion = await this.#next()
-    if (this.#isKept(slot.collection)) await durable(this.#persistence.remove(keyOf(slot)))
+    if (this.#isKept(slot)) await durable(this.#persistence.remove(keyOf(slot)))
     this.#resourceVersion = resourceVersion
     this.#objects.get(slot.collection)!.delete(`${slot.namespace}/${slot.name}`)
     this.#byUID.delete(previous.metadata.uid!)

@@ -26,6 +26,8 @@ export interface ServedKind extends FacedKind {
   isCached: boolean
   /** Whether a DELETE answers with the object rather than with a Status. */
   answersDeleted: boolean
+  /** A question: a POST answers it, and nothing is stored. */
+  isReview: boolean
   /** Carrel's own: validated by its schema. */
   definition?: Kind
   toStored: (object: KubeObject) => KubeObject
@@ -49,6 +51,7 @@ function serve(given: Given): ServedKind {
     createsOnUpdate: false,
     isCached: true,
     answersDeleted: false,
+    isReview: false,
     toStored: asIs,
     toServed: asIs,
     ...given,
@@ -67,6 +70,10 @@ const events = {
   isCached: false,
   selectableFields: [...EVENT_FIELDS, 'reason', 'type', 'reportingComponent'],
 }
+
+const rbac = { group: 'rbac.authorization.k8s.io', version: 'v1', createsOnUpdate: true }
+const authentication = { group: 'authentication.k8s.io', version: 'v1', namespaced: false, isReview: true }
+const authorization = { ...authentication, group: 'authorization.k8s.io' }
 
 const own = [AGENT_RUNTIMES, AGENT_SESSIONS] as Kind[]
 
@@ -117,6 +124,16 @@ export const SERVED_KINDS: readonly ServedKind[] = [
     isKept: false,
     hasStatus: true,
   }),
+  serve({ ...rbac, kind: 'Role', plural: 'roles' }),
+  serve({ ...rbac, kind: 'RoleBinding', plural: 'rolebindings' }),
+  serve({ ...rbac, kind: 'ClusterRole', plural: 'clusterroles', namespaced: false }),
+  serve({ ...rbac, kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', namespaced: false }),
+  serve({ ...authentication, kind: 'TokenReview', plural: 'tokenreviews' }),
+  serve({ ...authentication, kind: 'SelfSubjectReview', plural: 'selfsubjectreviews' }),
+  serve({ ...authorization, kind: 'SubjectAccessReview', plural: 'subjectaccessreviews' }),
+  serve({ ...authorization, kind: 'LocalSubjectAccessReview', plural: 'localsubjectaccessreviews', namespaced: true }),
+  serve({ ...authorization, kind: 'SelfSubjectAccessReview', plural: 'selfsubjectaccessreviews' }),
+  serve({ ...authorization, kind: 'SelfSubjectRulesReview', plural: 'selfsubjectrulesreviews' }),
   ...own.map((definition) => serve({ ...definition, hasStatus: true, hasGeneration: true, needsResourceVersion: true, definition })),
 ]
 

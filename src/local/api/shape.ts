@@ -63,6 +63,24 @@ const REFERENCE: Shape = {
   fields: { apiVersion: 'string', kind: 'string', namespace: 'string', name: 'string', uid: 'string', fieldPath: 'string' },
 }
 
+const RULES: Shape = {
+  list: { fields: { verbs: strings, apiGroups: strings, resources: strings, resourceNames: strings, nonResourceURLs: strings } },
+}
+
+const BINDING: Record<string, Shape> = {
+  subjects: { list: { fields: { kind: 'string', apiGroup: 'string', name: 'string', namespace: 'string' } } },
+  roleRef: { fields: { apiGroup: 'string', kind: 'string', name: 'string' } },
+}
+
+const ACCESS: Record<string, Shape> = {
+  user: 'string',
+  groups: strings,
+  resourceAttributes: {
+    fields: { verb: 'string', group: 'string', resource: 'string', subresource: 'string', namespace: 'string', name: 'string' },
+  },
+  nonResourceAttributes: { fields: { verb: 'string', path: 'string' } },
+}
+
 const BUILT_IN: Record<string, Record<string, Shape>> = {
   Namespace: { spec: { fields: { finalizers: strings } }, status: STATUS },
   Node: { spec: anything, status: STATUS },
@@ -103,6 +121,16 @@ const BUILT_IN: Record<string, Record<string, Shape>> = {
     series: { fields: { count: 'number', lastObservedTime: 'time' } },
     count: 'number',
   },
+  Role: { rules: RULES },
+  ClusterRole: { rules: RULES, aggregationRule: { fields: { clusterRoleSelectors: { list: anything } } } },
+  RoleBinding: BINDING,
+  ClusterRoleBinding: BINDING,
+  TokenReview: { spec: { fields: { token: 'string', audiences: strings } } },
+  SubjectAccessReview: { spec: { fields: ACCESS } },
+  LocalSubjectAccessReview: { spec: { fields: ACCESS } },
+  SelfSubjectAccessReview: { spec: { fields: ACCESS } },
+  SelfSubjectReview: { spec: anything },
+  SelfSubjectRulesReview: { spec: { fields: { namespace: 'string' } } },
   ControllerRevision: { revision: 'number' },
   Lease: {
     spec: {

@@ -147,10 +147,11 @@ export function forbidden(
   kind: Named & { subresource?: string },
   name: string | undefined,
   namespace: string | undefined,
+  reason = '',
 ): Refusal {
   const resource = kind.subresource ? `${kind.plural}/${kind.subresource}` : kind.plural
   const subject = name ? `${qualified(kind)} "${name}" is forbidden` : `${qualified(kind)} is forbidden`
   const where = namespace ? ` in the namespace "${namespace}"` : ' at the cluster scope'
-  const message = `${subject}: User "${user}" cannot ${verb} resource "${resource}" in API group "${kind.group}"${where}`
+  const message = `${subject}: User "${user}" cannot ${verb} resource "${resource}" in API group "${kind.group}"${where}${reason && `: ${reason}`}`
   return new Refusal(403, 'Forbidden', message, { ...(name ? { name } : {}), group: kind.group, kind: kind.plural })
 }

@@ -15,6 +15,10 @@ const FIELDS: Record<string, readonly string[]> = {
   ).split(' '),
   ControllerRevision: ['data', 'revision'],
   Lease: ['spec'],
+  Role: ['rules'],
+  ClusterRole: ['rules', 'aggregationRule'],
+  RoleBinding: ['subjects', 'roleRef'],
+  ClusterRoleBinding: ['subjects', 'roleRef'],
 }
 /** A map that is empty is not there. */
 const OMITTED_EMPTY = new Set(['data', 'binaryData', 'stringData', 'secrets', 'imagePullSecrets'])

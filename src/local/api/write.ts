@@ -10,6 +10,7 @@ import { callersMetadata, generationOf, withGeneration, withStatusOf, withoutSta
 import { applyRules } from './object-rules.ts'
 import type { ObjectStore, Slot } from './object-store.ts'
 import { itemsOf, matcherOf, type Request } from './read.ts'
+import type { Grant } from './rbac/escalation.ts'
 import { checkPreconditions, objectOf } from './sent-object.ts'
 import type { ServedKind } from './served-kinds.ts'
 import { Refusal, alreadyExists, badRequest, conflict, forbidden, namespaceEnds, notFound, success } from './statuses.ts'
@@ -26,11 +27,14 @@ export class Writer {
   readonly #env: ApiEnv
   readonly #store: ObjectStore
   readonly #kinds: readonly ServedKind[]
+  readonly #checkGrant: (grant: Grant) => void
 
-  constructor(env: ApiEnv, store: ObjectStore, kinds: readonly ServedKind[]) {
+  /** `checkGrant` throws where a caller would give away rights that it does not have. */
+  constructor(env: ApiEnv, store: ObjectStore, kinds: readonly ServedKind[], checkGrant: (grant: Grant) => void) {
     this.#env = env
     this.#store = store
     this.#kinds = kinds
+    this.#checkGrant = checkGrant
   }
 
   /** Makes an object that every installation has. */
@@ -39,7 +43,7 @@ export class Writer {
     await this.#store.exclusively(async () => {
       const slot = slotOf(kind, object.metadata)
       if (this.#store.get(slot)) return
-      const fresh = this.#fresh(kind, object, '')
+      const fresh = this.#fresh(kind, object, object.metadata.namespace ?? '')
       await this.#store.put(slot, kind.isReadOnly ? fresh : applyRules({ kind, object: fresh }))
     })
   }
@@ -50,15 +54,17 @@ export class Writer {
       const options = writeOptions(call.query, 'CreateOptions')
       const given = objectOf(kind, call.body)
       if (given.metadata.resourceVersion) throw new Refusal(500, '', 'resourceVersion should not be set on objects to be created')
-      return this.#created(kind, given, namespace, options)
+      return this.#created({ kind, namespace, name: '', call }, given, options)
     })
   }
 
-  async #created(kind: ServedKind, given: KubeObject, namespace: string, options: WriteOptions): Promise<ApiAnswer> {
+  async #created({ kind, namespace, name, call: { identity } }: Named, given: KubeObject, options: WriteOptions): Promise<ApiAnswer> {
     const sent = kind.toStored(given)
     const headers = warningHeaders(checkFields(kind, sent, options))
     this.#checkNamespace(kind, given, namespace)
-    const object = warned(headers, () => applyRules({ kind, object: this.#fresh(kind, sent, namespace) }))
+    const fresh = this.#fresh(kind, sent, namespace)
+    this.#checkGrant({ kind, object: fresh, identity, namespace, name })
+    const object = warned(headers, () => applyRules({ kind, object: fresh }))
     const slot = slotOf(kind, object.metadata)
     const existing = this.#store.get(slot)
     if (existing) throw alreadyExists(kind, object.metadata.name, existing.metadata.deletionTimestamp !== undefined)
@@ -78,12 +84,12 @@ export class Writer {
       if (given === undefined || !kind.createsOnUpdate || subresource !== undefined) throw notFound(kind, name)
       if (given.metadata.uid)
         throw conflict(kind, name, `Precondition failed: UID in precondition: ${given.metadata.uid}, UID in object meta: `)
-      return this.#created(kind, { ...given, metadata: { ...given.metadata, name } }, namespace, options)
+      return this.#created(request, { ...given, metadata: { ...given.metadata, name } }, options)
     })
   }
 
   async #updated(
-    { kind, call, subresource }: UpdateRequest,
+    { kind, namespace, name, call, subresource }: UpdateRequest,
     options: WriteOptions,
     slot: Slot,
     old: KubeObject,
@@ -95,6 +101,7 @@ export class Writer {
     checkPreconditions(kind, sent, old, isPatched)
     if (subresource === 'status') refuseRelabelling(kind, call.identity, old, sent)
     const merged = subresource === 'status' ? withStatusOf(kind, old, sent) : withoutStatusOf(kind, old, sent)
+    this.#checkGrant({ kind, object: merged, old, identity: call.identity, namespace, name })
     const ruled = warned(headers, () => applyRules({ kind, object: merged, old, sent, ...(subresource ? { subresource } : {}) }))
     const object = withGeneration(kind, ruled, old)
     if (options.isDryRun) return { status: 200, headers, body: kind.toServed(object) }

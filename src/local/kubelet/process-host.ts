@@ -28,6 +28,14 @@ export interface ProcessHost {
   nextAddress(): Promise<string>
 }
 
+/** Sees the moments at which a pod's counters are about to go. */
+export interface HostWatcher {
+  /** These processes of the pod are about to get a signal. */
+  signalled(podUID: string, pids: readonly number[]): void
+  /** Its first process has exited, and none is left. */
+  over(podUID: string): void
+}
+
 /** What the pod's spec asks for, with the directory made absolute. */
 export interface PodPlan {
   uid: string

@@ -19,7 +19,9 @@ import { serveLogs } from '../kubelet/machine/log-server.ts'
 import { NODES } from '../kubelet/node.ts'
 import { MachineHost } from '../kubelet/machine/machine-host.ts'
 import { PodLogFiles } from '../kubelet/machine/pod-logs.ts'
-import { ensure, ensureIdentities, tokenOf } from './roles.ts'
+import { LOCAL_USER } from './access-key.ts'
+import { ensure, ensureIdentities, ensureLocalUser, tokenOf } from './roles.ts'
+import { startMeter } from './meter.ts'
 import type { RunningApi } from './running-api.ts'
 import type { LocalSettings } from './settings.ts'
 import { ensureStatusPolicy } from './status-policy.ts'
@@ -56,6 +58,7 @@ export async function attachToApi(env: Env, home: Home, settings: LocalSettings 
   await refuseOtherNodes(admin, cluster.server)
   for (const definition of definitionsServed()) await ensure(admin, DEFINITIONS, definition as KubeObject & Record<string, unknown>)
   await ensureIdentities(admin)
+  await ensureLocalUser(admin, LOCAL_USER)
   await ensureStatusPolicy(admin)
 
   const ending = new AbortController()
@@ -75,6 +78,7 @@ export async function attachToApi(env: Env, home: Home, settings: LocalSettings 
 
   const logs = new PodLogFiles(env, home.root)
   const host = new MachineHost(env, { home: home.root, logs, shell: process.env })
+  const meter = await startMeter(env, home, host)
   const logServer = await serveLogs({
     certificate: loopbackCertificate(env.clock.now()),
     clientCa: await clientCaOf(admin),
@@ -82,7 +86,7 @@ export async function attachToApi(env: Env, home: Home, settings: LocalSettings 
     podNamed: (namespace, name) => kubelet.podNamed(namespace, name),
   })
   const kubelet: ProcessKubelet = new ProcessKubelet(
-    { ...env, kubernetes: transportOf('kubelet'), host },
+    { ...env, kubernetes: transportOf('kubelet'), host: meter.host },
     {
       nodeName: NODE_NAME,
       region: settings.region,
@@ -91,7 +95,7 @@ export async function attachToApi(env: Env, home: Home, settings: LocalSettings 
       onlySessions: true,
     },
   )
-  const running = kubelet.run(ending.signal)
+  const running = Promise.all([kubelet.run(ending.signal), meter.run(ending.signal)])
   const activity = new MemoryActivity(env.clock)
 
   async function renewTokens(): Promise<void> {
@@ -117,10 +121,11 @@ export async function attachToApi(env: Env, home: Home, settings: LocalSettings 
     transportOf,
     kubeconfigOf: (identity) => (identity === 'admin' ? settings.kubeconfig : kubeconfigIn(home, identity)),
     activityFor: () => activity,
+    meter: meter.access,
     async stop() {
       ending.abort()
       await Promise.all([running, renewing])
-      await logServer.close()
+      await Promise.all([logServer.close(), meter.close()])
       await Promise.all([...transports.values()].map((transport) => transport.close()))
     },
   }

@@ -20,6 +20,7 @@ import { kubeconfigIn, writePrivate, type Home } from '../home.ts'
 import { ProcessKubelet } from '../kubelet/kubelet.ts'
 import { MachineHost } from '../kubelet/machine/machine-host.ts'
 import { PodLogFiles } from '../kubelet/machine/pod-logs.ts'
+import { startMeter } from './meter.ts'
 import type { IdentityName, RunningApi } from './running-api.ts'
 import type { LocalSettings } from './settings.ts'
 
@@ -59,11 +60,12 @@ export async function startEmbeddedApi(env: Env, home: Home, settings: LocalSett
 
   const ending = new AbortController()
   const host = new MachineHost(env, { home: home.root, logs, shell: process.env })
+  const meter = await startMeter(env, home, host)
   const kubelet = new ProcessKubelet(
-    { ...env, kubernetes: transportOf('kubelet'), host },
+    { ...env, kubernetes: transportOf('kubelet'), host: meter.host },
     { nodeName: NODE_NAME, region: settings.region, workingDirectory: process.cwd() },
   )
-  const running = kubelet.run(ending.signal)
+  const running = Promise.all([kubelet.run(ending.signal), meter.run(ending.signal)])
   return {
     url: server.url,
     kubeconfig: home.kubeconfig,
@@ -72,9 +74,11 @@ export async function startEmbeddedApi(env: Env, home: Home, settings: LocalSett
     transportOf,
     kubeconfigOf: (identity) => kubeconfigIn(home, identity),
     activityFor: (identity) => activityOverTransport(transportOf(identity)),
+    meter: meter.access,
     async stop() {
       ending.abort()
       await running
+      await meter.close()
       api.close()
       await server.close()
       await sink.close()

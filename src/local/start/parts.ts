@@ -3,11 +3,15 @@ import type { Activity } from '../../activity/activity.ts'
 import type { Env } from '../../env/env.ts'
 import { DEFAULT_SPOOL_LIMITS, startGateway } from '../../gateway/start.ts'
 import { tcpDial } from '../../gateway/proxy/dial.ts'
+import { openAuthorizers } from '../../oidc/open.ts'
+import type { Providers } from '../../operator/env.ts'
+import { OperatorMetrics } from '../../operator/metrics.ts'
 import { Operator } from '../../operator/operator.ts'
 import { httpProbe } from '../../operator/probe.ts'
 import { operatorSettings } from '../../operator/settings.ts'
+import { httpMeters } from '../../operator/usage/meter-client.ts'
+import { Metrics } from '../../telemetry/metrics.ts'
 import type { Home } from '../home.ts'
-import { LOCAL_USER } from './access-key.ts'
 import type { RunningApi } from './running-api.ts'
 import type { LocalSettings } from './settings.ts'
 
@@ -31,9 +35,16 @@ export async function startParts(
   const { accountId, region, sessionTtl } = settings
   const ending = new AbortController()
   const probe = httpProbe()
+  const meters = httpMeters(api.meter)
+  const oidc = openAuthorizers(env, settings)
+  const { authorizers } = oidc
+  const providers: Providers = { check: (customJWT) => authorizers.checkProvider(customJWT) }
+  const registry = new Metrics()
+  registry.ofThisProcess()
   const operator = new Operator(
-    { ...env, kubernetes: api.transportOf('operator'), activity: activity ?? api.activityFor('operator'), probe },
-    operatorSettings.parse({ accountId, region, artifacts: 'code', sessionTtlSeconds: sessionTtl }),
+    { ...env, kubernetes: api.transportOf('operator'), activity: activity ?? api.activityFor('operator'), probe, meters, providers },
+    operatorSettings.parse({ accountId, region, artifacts: 'code', sessionTtlSeconds: sessionTtl, ...api.meter }),
+    new OperatorMetrics(registry),
   )
   const operating = operator.run(ending.signal)
 
@@ -47,7 +58,8 @@ export async function startParts(
       hosts: ['127.0.0.1:PORT', 'localhost:PORT'],
       spoolDirectory: home.spool,
       spoolLimits: DEFAULT_SPOOL_LIMITS,
-      mayReadLogs: (owner) => owner.issuer === 'kubernetes' && owner.subject === LOCAL_USER,
+      authorizers,
+      registry,
     },
   )
   return {
@@ -56,7 +68,7 @@ export async function startParts(
     async stop() {
       ending.abort()
       await Promise.all([gateway.stop(DRAIN_MS), operating])
-      await probe.close()
+      await Promise.all([probe.close(), meters.close(), oidc.close()])
     },
   }
 }

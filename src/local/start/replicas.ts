@@ -2,7 +2,6 @@
 import { join } from 'node:path'
 import type { Env } from '../../env/env.ts'
 import { writePrivate, type Home } from '../home.ts'
-import { LOCAL_USER } from './access-key.ts'
 import { balance } from './balancer.ts'
 import type { RunningParts } from './parts.ts'
 import { Replica } from './replica.ts'
@@ -28,6 +27,8 @@ export async function startReplicas(
   const front = await balance(settings.port, () => gateways.flatMap(({ port }) => port ?? []))
   const arn = ['--account-id', settings.accountId, '--region', settings.region]
   const environment = environmentOf(settings)
+  const { meterUrl, meterSecret } = api.meter
+  const metering = { CARREL_METER_URL: meterUrl, CARREL_METER_SECRET: meterSecret }
 
   function start(part: 'operator' | 'gateway', number: number, flags: string[]): Replica {
     const name = `${part}-${number}`
@@ -36,7 +37,7 @@ export async function startReplicas(
         name,
         module: join(SOURCES, part, 'main.ts'),
         flags: ['--kubeconfig', api.kubeconfigOf(part), ...arn, '--log-level', settings.logLevel, ...flags],
-        environment,
+        environment: part === 'operator' ? { ...environment, ...metering } : environment,
         log: join(home.root, 'logs', `${name}.log`),
       },
       env,
@@ -55,8 +56,6 @@ export async function startReplicas(
         ['PORT', front.port].flatMap((port) => [`127.0.0.1:${port}`, `localhost:${port}`]).join(','),
         '--spool-directory',
         home.spool,
-        '--log-readers',
-        LOCAL_USER,
         '--drain-seconds',
         String(DRAIN_SECONDS),
       ]),
@@ -73,9 +72,16 @@ export async function startReplicas(
   }
 }
 
-/** Without this process's own settings; Redis' address, which may hold a password, is on no command line. */
-function environmentOf({ redis, redisCaFile, redisPrefix }: LocalSettings & { redis: string }): NodeJS.ProcessEnv {
+/** Without this process's own settings; Redis' address, which may hold a password, and the meters' secret are on no command line. */
+function environmentOf({ redis, redisCaFile, redisPrefix, ...oidc }: LocalSettings & { redis: string }): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('CARREL_'))
-  const settings = { CARREL_REDIS: redis, CARREL_REDIS_PREFIX: redisPrefix, ...(redisCaFile ? { CARREL_REDIS_CA_FILE: redisCaFile } : {}) }
-  return { ...Object.fromEntries(kept), ...settings }
+  return {
+    ...Object.fromEntries(kept),
+    CARREL_REDIS: redis,
+    CARREL_REDIS_PREFIX: redisPrefix,
+    ...(redisCaFile ? { CARREL_REDIS_CA_FILE: redisCaFile } : {}),
+    CARREL_OIDC_TRUSTED_ISSUERS: oidc.oidcTrustedIssuers.join(','),
+    CARREL_OIDC_TRUSTED_CIDRS: oidc.oidcTrustedCidrs.join(','),
+    ...(oidc.oidcCaFile ? { CARREL_OIDC_CA_FILE: oidc.oidcCaFile } : {}),
+  }
 }

@@ -53,6 +53,33 @@ export async function ensureIdentities(admin: KubeClient): Promise<void> {
   }
 }
 
+/** What the owner of a local installation may do as a caller of agents; as an administrator it has a kubeconfig. Idempotent. */
+export async function ensureLocalUser(admin: KubeClient, user: string): Promise<void> {
+  const name = 'carrel-local-user'
+  await ensure(admin, rbac('ClusterRole', 'clusterroles', false), {
+    apiVersion: `${RBAC}/v1`,
+    kind: 'ClusterRole',
+    metadata: { name },
+    rules: [
+      {
+        verbs: ['create'],
+        apiGroups: ['carrel.dev'],
+        resources: ['invocations', 'stop', 'invocationsforuser'].map((right) => `agentruntimes/${right}`),
+      },
+      { verbs: ['get', 'list', 'watch'], apiGroups: ['carrel.dev'], resources: ['agentruntimes', 'agentsessions'] },
+      { verbs: ['get'], apiGroups: [''], resources: ['pods/log'] },
+      { verbs: ['get'], nonResourceURLs: ['/metrics'] },
+    ],
+  })
+  await ensure(admin, rbac('ClusterRoleBinding', 'clusterrolebindings', false), {
+    apiVersion: `${RBAC}/v1`,
+    kind: 'ClusterRoleBinding',
+    metadata: { name },
+    subjects: [{ apiGroup: RBAC, kind: 'User', name: user }],
+    roleRef: { apiGroup: RBAC, kind: 'ClusterRole', name },
+  })
+}
+
 /** A token of the part's service account, good for `seconds`. */
 export async function tokenOf(admin: KubeClient, part: Part, seconds: number): Promise<string> {
   const resource: Resource<AnyObject> = core('TokenRequest', `serviceaccounts/${part}/token`, true)

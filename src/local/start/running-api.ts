@@ -2,6 +2,7 @@ import type { Activity } from '../../activity/activity.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import type { Transport } from '../../kube/transport.ts'
 import type { IDENTITIES } from '../api/identities.ts'
+import type { MeterAccess } from './meter.ts'
 
 export type IdentityName = keyof typeof IDENTITIES
 
@@ -18,6 +19,8 @@ export interface RunningApi {
   kubeconfigOf(identity: IdentityName): string
   /** The activity store that serves without Redis. */
   activityFor(identity: 'operator' | 'gateway'): Activity
+  /** How an operator reads what sessions use. */
+  meter: MeterAccess
   /** Ends every agent, then what else it started; within 5 s. */
   stop(): Promise<void>
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { redisSettings } from '../../activity/settings.ts'
+import { oidcSettings } from '../../oidc/settings.ts'
 
 /** Flags of `npm start`; each is also a variable, CARREL_ and the name in capitals. */
 export const localSettings = z.object({
@@ -23,6 +24,7 @@ export const localSettings = z.object({
     .optional()
     .describe('Run this many operators and gateways as processes of their own, behind one port; needs --redis.'),
   ...redisSettings,
+  ...oidcSettings,
   home: z.string().min(1).default('.carrel').describe('Folder for all state, logs and credentials.'),
   hello: z.stringbool().or(z.boolean()).default(true).describe('Leave out the example and its first call.'),
   onlyApi: z

@@ -29,7 +29,7 @@ export function firstCall({ question, status, answer, ms, sessionId }: FirstCall
 }
 
 export function nextSteps({ home, arn }: Welcome): string {
-  const lines = ['  Try next, in another shell:', '', `    source ${home}/env`, '    kubectl get art,ags,pods']
+  const lines = ['  Try next, in another shell:', '', `    source ${home}/env`, '    kubectl get art,ags,pods', '    npx carrel sessions']
   if (arn) {
     lines.push(
       '',

@@ -3,11 +3,12 @@ import { AGENT_RUNTIMES, type AgentRuntime, type AgentRuntimeSpec } from '../../
 import { RUNTIME_LABEL } from '../../crds/agent-session.ts'
 import type { ControllerRevision } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
+import { versionName } from '../../sessions/runtime-version.ts'
 
 /** The part of a runtime's spec that a change of makes a new version (design 2). Endpoints and pools are not in it. */
 export type VersionedSpec = Pick<
   AgentRuntimeSpec,
-  'artifact' | 'protocol' | 'environment' | 'requestHeaders' | 'lifecycle' | 'startTimeoutSeconds'
+  'artifact' | 'protocol' | 'environment' | 'authorizer' | 'requestHeaders' | 'lifecycle' | 'startTimeoutSeconds'
 >
 
 /** Values that mean the same as absence: left out before hashing, so that an upgrade with new defaults mints no versions. */
@@ -22,13 +23,14 @@ const DEFAULTS: Record<string, unknown> = {
 export const SPEC_HASH_ANNOTATION = 'carrel.dev/spec-hash'
 
 export function versionedPart(spec: AgentRuntimeSpec): VersionedSpec {
-  const { artifact, protocol, environment, requestHeaders, lifecycle, startTimeoutSeconds } = spec
+  const { artifact, protocol, environment, authorizer, requestHeaders, lifecycle, startTimeoutSeconds } = spec
   return {
     artifact,
     protocol,
     lifecycle,
     startTimeoutSeconds,
     ...(environment === undefined ? {} : { environment }),
+    ...(authorizer === undefined ? {} : { authorizer }),
     ...(requestHeaders === undefined ? {} : { requestHeaders }),
   }
 }
@@ -60,7 +62,7 @@ export function revisionFor(runtime: AgentRuntime, version: number): ControllerR
     apiVersion: 'apps/v1',
     kind: 'ControllerRevision',
     metadata: {
-      name: `${name}-v${version}`,
+      name: versionName(name, version),
       namespace: namespace!,
       labels: { [RUNTIME_LABEL]: name },
       annotations: { [SPEC_HASH_ANNOTATION]: hashOf(data) },

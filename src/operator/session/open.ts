@@ -4,11 +4,11 @@ import { rfc3339Millis } from '../../env/clock.ts'
 import { withCondition } from '../../kube/conditions.ts'
 import { DONE, again, type Outcome } from '../../kube/controller.ts'
 import { ApiError, isAlreadyExists } from '../../kube/errors.ts'
-import type { ControllerRevision, Pod } from '../../kube/objects.ts'
+import type { Pod } from '../../kube/objects.ts'
 import { PODS } from '../../kube/resource.ts'
 import { isStopped } from '../../sessions/state.ts'
-import { refusalOf } from '../runtime/reconcile.ts'
-import type { VersionedSpec } from '../runtime/version.ts'
+import { currentVersion } from './current-version.ts'
+import { carriedInto } from '../usage/session-usage.ts'
 import { podFor } from './pod-for.ts'
 import { endUnopened, writeStatus, type SessionTools } from './step.ts'
 
@@ -33,11 +33,10 @@ export async function openPod(session: AgentSession, incarnation: number, tools:
     )
   if (isStopped(session, incarnation))
     return ended(endUnopened(session, incarnation, { reason: 'Stopped', message: 'stopped before it had started' }, tools))
-  const refusal = refusalOf(runtime, settings)
-  if (refusal) return ended(endUnopened(session, incarnation, { reason: 'StartFailed', message: refusal.message }, tools))
-
-  const revision = currentRevision(session, tools)
-  if (revision === undefined) return DONE // the runtime's status, when written, wakes the session
+  const version = await currentVersion(session, runtime, tools)
+  if (version === 'later') return DONE
+  if ('refused' in version) return ended(endUnopened(session, incarnation, { reason: 'StartFailed', message: version.refused }, tools))
+  const { revision } = version
   if (incarnation > 1 && (await leftoverOf(session, incarnation, tools))) return again(LOOK_AGAIN_MS)
 
   const made = await claimName(session, podFor(session, incarnation, revision.data, settings), tools)
@@ -59,6 +58,7 @@ export async function openPod(session: AgentSession, incarnation: number, tools:
       expiresAt: rfc3339Millis(startedAtMs + lifecycle.maxLifetimeSeconds * 1000),
       idleTimeoutSeconds: lifecycle.idleTimeoutSeconds,
       startTimeoutSeconds,
+      ...carriedInto(incarnation, session.status),
       conditions: withCondition(
         session.status?.conditions,
         { type: 'Ready', status: 'False', reason: 'Starting', message: `pod ${made.pod.metadata.name} is starting` },
@@ -73,14 +73,6 @@ export async function openPod(session: AgentSession, incarnation: number, tools:
 async function ended(write: Promise<unknown>): Promise<Outcome> {
   await write
   return DONE
-}
-
-/** The version that the endpoint names now; undefined until the runtime's own reconcile has caught up with its spec. */
-function currentRevision(session: AgentSession, { cluster }: SessionTools): ControllerRevision<VersionedSpec> | undefined {
-  const runtime = cluster.runtimeOf(session)
-  if (runtime?.status?.observedGeneration !== runtime?.metadata.generation) return undefined
-  const version = runtime?.status?.endpoints?.find((endpoint) => endpoint.name === session.spec.endpoint)?.version
-  return cluster.revisions.by('owner', session.spec.runtimeRef.uid).find((revision) => revision.revision === version)
 }
 
 /** Design rule 2: before incarnation n opens, every older pod is gone, by what the API server holds. */

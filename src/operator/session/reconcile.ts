@@ -4,7 +4,7 @@ import { addFinalizer } from '../../kube/finalizers.ts'
 import { stateOf } from '../../sessions/state.ts'
 import { openPod, ownedBy } from './open.ts'
 import type { SessionTools } from './step.ts'
-import { expire, finish, terminate } from './terminate.ts'
+import { acknowledgeUsage, expire, finish, terminate } from './terminate.ts'
 import { watchOver } from './watch-over.ts'
 
 /**
@@ -32,6 +32,7 @@ export async function reconcileSession(key: string, tools: SessionTools): Promis
       tools.vigil.drop(state.podUID)
       return terminate(session, state.podUID, tools)
     case 'Terminated':
+      await acknowledgeUsage(session, tools)
       return expire(session, state.endedAtMs, tools)
   }
 }

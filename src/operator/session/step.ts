@@ -7,6 +7,8 @@ import type { Cluster } from '../cluster.ts'
 import type { OperatorEnv } from '../env.ts'
 import type { Vigil } from '../reaper/vigil.ts'
 import type { OperatorSettings } from '../settings.ts'
+import type { UsageReadings } from '../usage/readings.ts'
+import { carriedInto } from '../usage/session-usage.ts'
 
 /** What every step of a session works with. */
 export interface SessionTools {
@@ -14,6 +16,7 @@ export interface SessionTools {
   env: OperatorEnv
   settings: OperatorSettings
   vigil: Vigil
+  readings: UsageReadings
 }
 
 /** Longest status.endMessage and condition message that a step writes. */
@@ -41,7 +44,12 @@ export async function beginEnding(session: AgentSession, ending: Ending, tools: 
 
 /** An incarnation that never had a pod ends at once. */
 export async function endUnopened(session: AgentSession, incarnation: number, ending: Ending, tools: SessionTools): Promise<AgentSession> {
-  const status: AgentSessionStatus = { incarnation, phase: 'Terminated', endedAt: rfc3339Millis(tools.env.clock.now()) }
+  const status: AgentSessionStatus = {
+    incarnation,
+    phase: 'Terminated',
+    endedAt: rfc3339Millis(tools.env.clock.now()),
+    ...carriedInto(incarnation, session.status),
+  }
   if (session.status?.conditions) status.conditions = session.status.conditions
   return writeEnd(session, status, ending, tools)
 }

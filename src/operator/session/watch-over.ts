@@ -4,6 +4,7 @@ import { DONE, again, type Outcome } from '../../kube/controller.ts'
 import type { Pod } from '../../kube/objects.ts'
 import { PODS } from '../../kube/resource.ts'
 import { deadlineReached, isStopped, nextDeadlineMs, type SessionState } from '../../sessions/state.ts'
+import { keepMetered, usageDue } from '../usage/live.ts'
 import { beginEnding, writeStatus, type Ending, type SessionTools } from './step.ts'
 
 type LiveState = Extract<SessionState, { phase: 'Pending' | 'Running' }>
@@ -45,6 +46,9 @@ export async function watchOver(session: AgentSession, state: LiveState, tools: 
     })
     return DONE
   }
+  keepMetered(session, state, pod?.status?.podIP, tools)
+  const usage = usageDue(session, state, tools)
+  if (usage) await writeStatus(session, { ...session.status, usage }, tools)
   const deadlineMs = nextDeadlineMs(state)
   return deadlineMs === undefined ? DONE : again(Math.max(0, deadlineMs - env.clock.now()))
 }

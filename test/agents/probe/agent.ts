@@ -1,5 +1,5 @@
 /** An agent for tests: plain HTTP on the contract's port, does what the payload's `do` says, and tells what it sees. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -13,12 +13,15 @@ interface Order {
 }
 
 const boot = randomUUID()
-const { BOOT_DIR, RECORD_FILE, EXIT_AT_START, NEVER_LISTEN, START_DELAY_MS } = process.env
+const { HOLD_BYTES, BOOT_DIR, RECORD_FILE, EXIT_AT_START, NEVER_LISTEN, START_DELAY_MS } = process.env
 let calls = 0
 let memory: unknown
 let ping: { code: number; status: string; moving: boolean } = { code: 200, status: 'Healthy', moving: false }
 const changedAt = Math.floor(Date.now() / 1000)
 const acknowledged = new Map<string, { upTo: number; wake: () => void }>()
+
+/** Memory that is really there, from the start. */
+const held = Buffer.alloc(Number(HOLD_BYTES ?? 0), 1)
 
 if (BOOT_DIR) writeFileSync(join(BOOT_DIR, boot), String(process.pid))
 if (EXIT_AT_START) {
@@ -28,7 +31,16 @@ if (EXIT_AT_START) {
 }
 
 const actions: Record<string, (order: Order, response: ServerResponse, request: IncomingMessage) => unknown> = {
-  boot: () => ({ boot, pid: process.pid, calls, cwd: process.cwd(), home: homedir(), tmp: tmpdir(), environment: process.env }),
+  boot: () => ({
+    boot,
+    pid: process.pid,
+    calls,
+    heldBytes: held.length,
+    cwd: process.cwd(),
+    home: homedir(),
+    tmp: tmpdir(),
+    environment: process.env,
+  }),
   remember: ({ value }) => ((memory = value), { boot }),
   recall: () => ({ boot, memory: memory ?? null }),
   write: ({ text }) => {
@@ -43,6 +55,16 @@ const actions: Record<string, (order: Order, response: ServerResponse, request: 
   sleep: async ({ ms }) => {
     await new Promise((resolve) => setTimeout(resolve, Number(ms)))
     return { boot, slept: ms }
+  },
+  /** Uses so much CPU time itself, then in a child that it waits for. */
+  burn: ({ ms, childMs = 0 }) => {
+    for (const from = process.cpuUsage(), until = Number(ms) * 1000; until > 0;) {
+      const { user, system } = process.cpuUsage(from)
+      if (user + system >= until) break
+    }
+    const code = `for (const from = process.cpuUsage(); process.cpuUsage(from).user < ${Number(childMs) * 1000};);`
+    if (Number(childMs) > 0) spawnSync(process.execPath, ['-e', code])
+    return { boot, pid: process.pid }
   },
   headers: (_order, _response, request) => ({ headers: request.headers }),
   status: ({ code, location }, response) => {

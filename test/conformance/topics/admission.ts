@@ -86,18 +86,58 @@ async function judgeAll(on: Stage, title: string, calls: readonly (() => Promise
 const sample = <Value>(values: fc.Arbitrary<Value>, count: number): Value[] =>
   fc.sample(values, { seed: SEED, numRuns: count }).map((value) => JSON.parse(JSON.stringify(value)) as Value)
 
+const either = fc.constantFrom('Caller', 'Runtime')
+
+/** Half of them with an authorizer that only its claims can break. */
+function authorizers(): fc.Arbitrary<object> {
+  const discoveryUrl = fc.constant('https://provider.example/.well-known/openid-configuration')
+  const claimMatchValue = fc.record({ matchValueString: fc.constant('a'), matchValueStringList: fc.constant(['a']) }, { requiredKeys: [] })
+  const claimMatchOperator = fc.constantFrom('EQUALS', 'CONTAINS', 'CONTAINS_ANY')
+  const claim = fc.record({
+    inboundTokenClaimName: fc.constant('team'),
+    inboundTokenClaimValueType: fc.constantFrom('STRING', 'STRING_ARRAY'),
+    authorizingClaimMatchValue: fc.record({ claimMatchOperator, claimMatchValue }),
+  })
+  const conditions = { allowedAudience: fc.constant(['a']), customClaims: fc.array(claim, { minLength: 1, maxLength: 2 }) }
+  const customJWT = fc.record({ discoveryUrl, ...conditions }, { requiredKeys: ['discoveryUrl'] })
+  return fc.oneof(
+    customJWT.map((each) => ({ customJWT: each })),
+    fc.record({ customJWT }, { requiredKeys: [] }),
+  )
+}
+
 conformance('CEL rules of an AgentRuntime and their twins', async (on) => {
   const seconds = fc.integer({ min: 1, max: 30 })
-  const specs = fc.record({
-    artifact: fc.record(
-      { container: fc.constant({ image: 'a' }), code: fc.constant({ directory: 'a', command: ['a'] }) },
-      { requiredKeys: [] },
-    ),
-    lifecycle: fc.record({ idleTimeoutSeconds: seconds, maxLifetimeSeconds: seconds }),
-  })
-  const calls = sample(specs, VALUES * AGENT_RUNTIMES.rules.length).map((spec) => {
-    const body = runtime('random', (made) => (made.spec = spec))
-    return () => on.ask('POST', on.at('agentruntimes'), { query: { dryRun: 'All' }, body })
+  const artifact = fc.record(
+    { container: fc.constant({ image: 'a' }), code: fc.constant({ directory: 'a', command: ['a'] }) },
+    { requiredKeys: [] },
+  )
+  const endpoints = fc.constantFrom('DEFAULT', 'a').map((name) => [{ name, version: 1 }])
+  const specs = fc.record(
+    {
+      artifact,
+      lifecycle: fc.record({ idleTimeoutSeconds: seconds, maxLifetimeSeconds: seconds }),
+      sessionOwnership: either,
+      endpoints,
+      authorizer: authorizers(),
+    },
+    { requiredKeys: ['artifact', 'lifecycle'] },
+  )
+  const olds: Loose[] = []
+  for (const sessionOwnership of ['Caller', 'Runtime'])
+    olds.push(
+      await on.make(
+        'agentruntimes',
+        runtime(`old-${sessionOwnership.toLowerCase()}`, ({ spec }) => Object.assign(spec, { sessionOwnership })),
+      ),
+    )
+  const calls = sample(specs, VALUES * 3).map((spec, index) => {
+    const old = olds[index % 4]
+    if (old === undefined) {
+      const body = runtime('random', (made) => (made.spec = spec))
+      return () => on.ask('POST', on.at('agentruntimes'), { query: { dryRun: 'All' }, body })
+    }
+    return () => on.ask('PUT', on.at('agentruntimes', old.metadata.name), { query: { dryRun: 'All' }, body: { ...old, spec } })
   })
   checkTried(AGENT_RUNTIMES as Kind, await judgeAll(on, 'runtime', calls))
 })

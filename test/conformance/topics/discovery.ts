@@ -7,7 +7,17 @@ import { PATHS } from '../differences.ts'
 import type { Loose } from '../wire.ts'
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json'
-const GROUPS = ['', 'events.k8s.io', 'apps', 'coordination.k8s.io', 'apiextensions.k8s.io', 'carrel.dev']
+const GROUPS = [
+  '',
+  'events.k8s.io',
+  'apps',
+  'coordination.k8s.io',
+  'apiextensions.k8s.io',
+  'rbac.authorization.k8s.io',
+  'authentication.k8s.io',
+  'authorization.k8s.io',
+  'carrel.dev',
+]
 
 /** Names of resources and of subresources, as the embedded API has them. */
 const SERVED = new Map(

@@ -18,6 +18,8 @@ export interface AuditEvent {
   requestURI: string
   verb: string
   user: { username?: string; groups?: string[] }
+  /** As whom the user acted, where that was another. */
+  impersonatedUser?: { username: string; groups: string[] }
   sourceIPs?: string[]
   userAgent?: string
   objectRef?: {
@@ -64,6 +66,7 @@ export interface AuditedRequest {
   path: string
   query: URLSearchParams
   user?: { user: string; groups: string[] }
+  impersonatedUser?: { user: string; groups: string[] }
   body?: unknown
 }
 
@@ -125,7 +128,7 @@ type EventHead = Omit<AuditEvent, 'auditID' | 'requestReceivedTimestamp' | 'stag
 function eventOf(request: AuditedRequest, { sourceIPs, userAgent }: AuditOrigin): EventHead {
   const { verb, object } = requestInfo(request.method, request.path, request.query)
   const query = request.query.toString()
-  const { user } = request
+  const { user, impersonatedUser: other } = request
   return {
     kind: 'Event',
     apiVersion: 'audit.k8s.io/v1',
@@ -134,6 +137,7 @@ function eventOf(request: AuditedRequest, { sourceIPs, userAgent }: AuditOrigin)
     requestURI: query === '' ? request.path : `${request.path}?${query}`,
     verb,
     user: user === undefined ? {} : { username: user.user, groups: user.groups },
+    ...(other === undefined ? {} : { impersonatedUser: { username: other.user, groups: other.groups } }),
     ...(sourceIPs === undefined ? {} : { sourceIPs }),
     ...(userAgent === undefined ? {} : { userAgent }),
     ...(object === undefined ? {} : { objectRef: referenceTo(object, metadataOf(request.body)) }),

@@ -3,8 +3,7 @@
  * that are no web page, and that hold a token. So a page in the user's browser can neither drive nor read it, not by a
  * form, not by a script, not by a name that it rebinds to 127.0.0.1.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Identity } from '../call.ts'
+import type { Asked } from '../rbac/impersonation.ts'
 import { Refusal } from '../statuses.ts'
 
 /** Names and values in turn, as they came: `IncomingMessage.rawHeaders`. */
@@ -24,28 +23,26 @@ export function misdirection(target: string, headers: RawHeaders, port: number):
   return undefined
 }
 
-/**
- * The identity whose token the Authorization header carries; undefined when there is none or it is unknown. All tokens
- * are compared, by digest, in a time that does not depend on how much of one was right.
- */
-export function identify(headers: RawHeaders, tokens: ReadonlyMap<string, Identity>): Identity | undefined {
+/** The token that the Authorization header carries, whether it is known or not; undefined when there is none. */
+export function bearerOf(headers: RawHeaders): string | undefined {
   const [header, ...more] = valuesOf(headers, 'authorization')
-  const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1]
-  if (token === undefined || more.length > 0) return undefined
-  const presented = digest(token)
-  let found: Identity | undefined
-  for (const [known, identity] of tokens) if (timingSafeEqual(digest(known), presented)) found = identity
-  return found
+  return more.length > 0 ? undefined : /^Bearer +(\S+)$/i.exec(header ?? '')?.[1]
+}
+
+/** As whom the caller wants to be taken; undefined: as itself. */
+export function impersonationIn(headers: RawHeaders): Asked | undefined {
+  const names = headers.filter((name, at) => at % 2 === 0 && name.toLowerCase().startsWith('impersonate-'))
+  if (names.length === 0) return undefined
+  const [user] = valuesOf(headers, 'impersonate-user')
+  const [uid] = valuesOf(headers, 'impersonate-uid')
+  const others = names.filter((name) => !['impersonate-user', 'impersonate-uid', 'impersonate-group'].includes(name.toLowerCase()))
+  return { groups: valuesOf(headers, 'impersonate-group'), others, ...(user ? { user } : {}), ...(uid ? { uid } : {}) }
 }
 
 export const unauthorized = (): Refusal => new Refusal(401, 'Unauthorized', 'Unauthorized')
 
 function forbidden(message: string): Refusal {
   return new Refusal(403, 'Forbidden', message)
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }
 
 function valuesOf(headers: RawHeaders, name: string): string[] {

@@ -1,63 +1,11 @@
 /**
- * `kubectl create namespace|secret|configmap|serviceaccount` sends its object in Kubernetes' protobuf and, refused (415),
- * does not try JSON. So bodies of these four kinds are read; answers are never written in it (kubectl lists JSON too).
+ * `kubectl create` sends its object in Kubernetes' protobuf and, refused (415), does not try JSON: of a namespace, secret,
+ * config map, service account, token, role or binding; and so does `kubectl auth`. So bodies of these kinds are read; answers
+ * are never written in it (kubectl lists JSON too).
  * Field numbers: generated.proto of k8s.io/api/core/v1 and apimachinery's meta/v1. A field that is not in the tables is
  * refused, not dropped.
  */
-
-/** How the value of a field reads; maps have string keys; a `count` of 0 is absent, an `int` is not. */
-type Shape = 'string' | 'bool' | 'int' | 'count' | 'bytes' | 'time' | { message: Fields } | { map: 'string' | 'bytes' } | { list: Shape }
-type Fields = Record<number, [name: string, shape: Shape]>
-
-const OWNER_REFERENCE: Fields = {
-  1: ['kind', 'string'],
-  3: ['name', 'string'],
-  4: ['uid', 'string'],
-  5: ['apiVersion', 'string'],
-  6: ['controller', 'bool'],
-  7: ['blockOwnerDeletion', 'bool'],
-}
-
-const OBJECT_META: Fields = {
-  1: ['name', 'string'],
-  2: ['generateName', 'string'],
-  3: ['namespace', 'string'],
-  4: ['selfLink', 'string'],
-  5: ['uid', 'string'],
-  6: ['resourceVersion', 'string'],
-  7: ['generation', 'count'],
-  8: ['creationTimestamp', 'time'],
-  9: ['deletionTimestamp', 'time'],
-  10: ['deletionGracePeriodSeconds', 'int'],
-  11: ['labels', { map: 'string' }],
-  12: ['annotations', { map: 'string' }],
-  13: ['ownerReferences', { list: { message: OWNER_REFERENCE } }],
-  14: ['finalizers', { list: 'string' }],
-}
-
-const METADATA: Fields[number] = ['metadata', { message: OBJECT_META }]
-
-const KINDS: Record<string, Fields> = {
-  Namespace: {
-    1: METADATA,
-    2: ['spec', { message: { 1: ['finalizers', { list: 'string' }] } }],
-    3: ['status', { message: { 1: ['phase', 'string'] } }],
-  },
-  Secret: {
-    1: METADATA,
-    2: ['data', { map: 'bytes' }],
-    3: ['type', 'string'],
-    4: ['stringData', { map: 'string' }],
-    5: ['immutable', 'bool'],
-  },
-  ConfigMap: { 1: METADATA, 2: ['data', { map: 'string' }], 3: ['binaryData', { map: 'bytes' }], 4: ['immutable', 'bool'] },
-  ServiceAccount: {
-    1: METADATA,
-    2: ['secrets', { list: { message: { 3: ['name', 'string'] } } }],
-    3: ['imagePullSecrets', { list: { message: { 1: ['name', 'string'] } } }],
-    4: ['automountServiceAccountToken', 'bool'],
-  },
-}
+import { fieldsOf, type Fields, type Shape } from './protobuf-fields.ts'
 
 const TYPE_META: Fields = { 1: ['apiVersion', 'string'], 2: ['kind', 'string'] }
 const UNKNOWN: Fields = {
@@ -75,7 +23,7 @@ export function decodeProtobuf(bytes: Uint8Array): object {
   if (!all.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('this is no Kubernetes protobuf')
   const { typeMeta, raw } = messageOf(all.subarray(MAGIC.length), UNKNOWN, 'runtime.Unknown') as { typeMeta?: TypeMeta; raw?: string }
   const { apiVersion = '', kind = '' } = typeMeta ?? {}
-  const fields = apiVersion === 'v1' ? KINDS[kind] : undefined
+  const fields = fieldsOf(apiVersion, kind)
   if (fields === undefined)
     throw new Error(`a ${kind || 'nameless kind'} of ${apiVersion} is not read from protobuf: send it as application/json`)
   return { apiVersion, kind, ...messageOf(Buffer.from(raw ?? '', 'base64'), fields, kind) }

@@ -10,31 +10,43 @@ import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Env } from '../../../env/env.ts'
 import { TransportError } from '../../../kube/errors.ts'
+import { KEYS_PATH } from '../accounts/issuer.ts'
+import { holderOf, type KnownTokens } from '../accounts/known-tokens.ts'
 import type { ApiCall, Identity } from '../call.ts'
 import { beginAudit, completing } from '../audit/audit.ts'
 import type { ApiHandler, AuditSink, AuditTrail, AuditedRequest } from '../audit/audit.ts'
 import { discover } from '../discovery.ts'
 import { OpenApi } from '../openapi/openapi.ts'
+import type { Asked } from '../rbac/impersonation.ts'
 import type { ServedKind } from '../served-kinds.ts'
 import { Refusal, failure, methodNotAllowed } from '../statuses.ts'
 import { writeAnswer, writeJson, writeText } from './answer.ts'
 import { readBody } from './body.ts'
 import type { Certificate } from './certificate.ts'
-import { identify, misdirection, unauthorized } from './guard.ts'
+import { bearerOf, impersonationIn, misdirection, unauthorized } from './guard.ts'
 import { negotiate } from './media-types.ts'
 import { represent } from './representation.ts'
 import { VERSION_INFO } from './version.ts'
 
+/** The API, as far as the shell knows it. */
+export interface ServedApi extends ApiHandler {
+  /** Told once, when the shell listens: where, and whose tokens it takes. */
+  served?(shell: { url: string; tokens: KnownTokens }): void
+  /** Whose token it is, of those that the API itself has issued. */
+  identify?(token: string): Identity | undefined
+  /** The identity that a caller may act as; throws a Refusal. */
+  impersonate?(caller: Identity, asked: Asked): Identity
+}
+
 export interface ServeOptions {
-  api: ApiHandler
+  api: ServedApi
   /** For discovery, OpenAPI and tables; the API itself knows its own. */
   kinds: readonly ServedKind[]
   host: '127.0.0.1'
   /** 0: any free port. */
   port: number
   certificate: Certificate
-  /** Bearer token → caller. */
-  tokens: ReadonlyMap<string, Identity>
+  tokens: KnownTokens
   audit: AuditSink
   /** For /readyz: what is still missing, or undefined when ready. */
   notReady: () => string | undefined
@@ -67,8 +79,10 @@ export async function serveApi(env: Env, options: ServeOptions): Promise<ApiServ
   })
   const { port } = server.address() as AddressInfo
   shell.port = port
+  const url = `https://${options.host}:${port}`
+  options.api.served?.({ url, tokens: options.tokens })
   return {
-    url: `https://${options.host}:${port}`,
+    url,
     port,
     close: () =>
       new Promise((resolve) => {
@@ -138,9 +152,12 @@ class Shell {
     audited: AuditedRequest,
     trail: AuditTrail,
   ): Promise<Refusal | undefined> {
-    const identity = identify(request.rawHeaders, this.#options.tokens)
-    if (identity === undefined) return unauthorized()
-    audited.user = identity
+    const caller = this.#callerOf(request)
+    if (caller === undefined) return unauthorized()
+    audited.user = caller
+    const identity = this.#actingAs(caller, request)
+    if (identity instanceof Refusal) return identity
+    if (identity !== caller) audited.impersonatedUser = identity
     const method = METHODS.find((known) => known === request.method)
     if (method === undefined) return methodNotAllowed()
     const read = await readBody(request)
@@ -153,7 +170,7 @@ class Shell {
       writeJson(response, 200, found.body, { 'content-type': found.contentType, 'audit-id': trail.auditId })
       return undefined
     }
-    const representation = negotiate(request.headers.accept)
+    const representation = audited.path === KEYS_PATH ? 'json' : negotiate(request.headers.accept) // keys have a type of their own
     if (representation === undefined) return notAcceptable()
     const gone = goneWith(response, this.#closing)
     const call: ApiCall = { identity, method, path: audited.path, query: audited.query, ...read, signal: gone }
@@ -162,6 +179,24 @@ class Shell {
     const shown = represent(answer, representation, call, this.#options.kinds, () => this.#env.clock.now())
     await writeAnswer(response, shown, { 'audit-id': trail.auditId }, gone)
     return undefined
+  }
+
+  #callerOf(request: IncomingMessage): Identity | undefined {
+    const { api, tokens } = this.#options
+    const bearer = bearerOf(request.rawHeaders)
+    return bearer === undefined ? undefined : (holderOf(bearer, tokens) ?? api.identify?.(bearer))
+  }
+
+  /** Never the caller where it asked to be taken for another. */
+  #actingAs(caller: Identity, request: IncomingMessage): Identity | Refusal {
+    const asked = impersonationIn(request.rawHeaders)
+    if (asked === undefined) return caller
+    try {
+      return this.#options.api.impersonate?.(caller, asked) ?? unauthorized()
+    } catch (error) {
+      if (error instanceof Refusal) return error
+      throw error
+    }
   }
 
   /** Discovery and OpenAPI: any caller with a token may read them. */

@@ -28,6 +28,7 @@ export function pathsOf(kind: FacedKind, face: Face, schema: string): Paths {
   const namespace = kind.namespaced ? '{namespace}' : undefined
   const inScope = kind.namespaced ? [pathParameter('namespace')] : []
   const collection = unescaped(pathOf(kind, namespace))
+  if (kind.isReview) return { [collection]: { post: operation('post', 'create'), parameters: inScope } }
   const writable = face.verbs.includes('create')
   const paths: Paths = {
     [collection]: {

@@ -4,11 +4,14 @@ import { ageOf } from './age.ts'
 import type { TableColumn } from './column.ts'
 import { definitionColumns } from './columns-definitions.ts'
 import { eventColumns } from './columns-events.ts'
+import { bindingColumns } from './columns-bindings.ts'
 import { podColumns } from './columns-pods.ts'
 import { compileJsonPath } from './json-path.ts'
 
 export const NAME: TableColumn = { name: 'Name', type: 'string', format: 'name', cell: (object) => object.metadata.name }
 export const AGE: TableColumn = { name: 'Age', type: 'string', cell: (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs) }
+
+const CREATED: TableColumn = { name: 'Created At', type: 'date', cell: (object) => object.metadata.creationTimestamp ?? '' }
 
 /** The columns that `kubectl get` shows of a kind: its own printer columns, or those of the real server. */
 export function columnsOf(kind: { group: string; plural: string; columns?: readonly Column[] }): readonly TableColumn[] {
@@ -100,6 +103,10 @@ const BUILT_IN: Record<string, readonly TableColumn[]> = {
   secrets: [NAME, text('Type', '.type'), entries('Data', '.data'), AGE],
   configmaps: [NAME, entries('Data', '.data', '.binaryData'), AGE],
   serviceaccounts: [NAME, AGE],
+  'roles.rbac.authorization.k8s.io': [NAME, CREATED],
+  'clusterroles.rbac.authorization.k8s.io': [NAME, CREATED],
+  'rolebindings.rbac.authorization.k8s.io': bindingColumns,
+  'clusterrolebindings.rbac.authorization.k8s.io': bindingColumns,
   'leases.coordination.k8s.io': [NAME, text('Holder', '.spec.holderIdentity'), AGE],
   'controllerrevisions.apps': [NAME, derived('Controller', controllerOf), number('Revision', '.revision'), AGE],
   'customresourcedefinitions.apiextensions.k8s.io': definitionColumns,

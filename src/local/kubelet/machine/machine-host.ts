@@ -7,7 +7,7 @@ import { delimiter, dirname } from 'node:path'
 import { AGENT_PORT } from '../../../crds/agent-session.ts'
 import { sleep } from '../../../env/clock.ts'
 import type { Env } from '../../../env/env.ts'
-import type { Exit, PlacedPod, PodPlan, Prepared, ProcessHost, StartFailure, Started, Violation } from '../process-host.ts'
+import type { Exit, HostWatcher, PlacedPod, PodPlan, Prepared, ProcessHost, StartFailure, Started, Violation } from '../process-host.ts'
 import { within } from '../within.ts'
 import { Addresses } from './addresses.ts'
 import { environmentOf } from './environment.ts'
@@ -42,6 +42,7 @@ export class MachineHost implements ProcessHost {
   readonly #addresses: Addresses
   readonly #listeners = new ListenerWatch()
   readonly #live = new Map<string, Live>()
+  #watcher: HostWatcher | undefined
 
   /** `home` is the installation's folder; `shell` the environment of its process, of which agents get next to nothing. */
   constructor(env: Env, options: { home: string; logs: PodLogFiles; shell: Readonly<Record<string, string | undefined>> }) {
@@ -53,6 +54,11 @@ export class MachineHost implements ProcessHost {
     this.#logs = options.logs
     this.#shell = options.shell
     this.#addresses = new Addresses(this.#home, env.random)
+  }
+
+  /** From now on `watcher` is told. */
+  watchedBy(watcher: HostWatcher): void {
+    this.#watcher = watcher
   }
 
   async prepare(pod: PodPlan): Promise<Prepared> {
@@ -87,10 +93,11 @@ export class MachineHost implements ProcessHost {
   }
 
   async signal(podUID: string, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    if (signal === 'SIGTERM') return sendAll(await this.processes(podUID), signal)
     const untilMs = this.#env.clock.monotonic() + KILL_WITHIN_MS
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const processes = await this.processes(podUID)
+      if (isFirst) this.#watcher?.signalled(podUID, processes)
+      if (signal === 'SIGTERM') return sendAll(processes, signal)
       if (processes.length === 0) return
       if (this.#env.clock.monotonic() > untilMs) throw new Error(`processes ${processes.join(', ')} of pod ${podUID} survive SIGKILL`)
       sendAll(processes, signal)
@@ -99,12 +106,18 @@ export class MachineHost implements ProcessHost {
   }
 
   async processes(podUID: string): Promise<number[]> {
-    return this.#processesByPod().get(podUID) ?? []
+    return this.processesByPod().get(podUID) ?? []
+  }
+
+  /** The live processes of every pod of this home, by its UID. */
+  processesByPod(): Map<string, number[]> {
+    const leaders = new Map([...this.#live].map(([uid, { child }]) => [child.pid!, uid]))
+    return processesByPod(this.#home, leaders)
   }
 
   async violations(): Promise<Violation[]> {
     return this.#listeners.find(
-      () => this.#processesByPod(),
+      () => this.processesByPod(),
       (uid) => this.#live.get(uid)?.pod.address,
     )
   }
@@ -120,7 +133,7 @@ export class MachineHost implements ProcessHost {
 
   async leftovers(): Promise<string[]> {
     if (process.platform !== 'linux') return []
-    const known = [...this.#processesByPod().keys(), ...readdirSync(podsDirectory(this.#home)), ...(await this.#logs.pods())]
+    const known = [...this.processesByPod().keys(), ...readdirSync(podsDirectory(this.#home)), ...(await this.#logs.pods())]
     return [...new Set(known)].filter((uid) => !this.#live.has(uid))
   }
 
@@ -131,11 +144,6 @@ export class MachineHost implements ProcessHost {
     }
   }
 
-  #processesByPod(): Map<string, number[]> {
-    const leaders = new Map([...this.#live].map(([uid, { child }]) => [child.pid!, uid]))
-    return processesByPod(this.#home, leaders)
-  }
-
   /** The container ends with its first process: no other outlives it. Then the output is complete. */
   async #whenOver(child: ChildProcess, uid: string, log: LogWriter): Promise<Exit> {
     const closed = Promise.all([pump(child, 'stdout', log), pump(child, 'stderr', log)])
@@ -143,6 +151,7 @@ export class MachineHost implements ProcessHost {
     await this.signal(uid, 'SIGKILL').catch((error: unknown) =>
       this.#env.log.error({ podUID: uid, err: error }, 'an agent left processes behind'),
     )
+    this.#watcher?.over(uid)
     await within(this.#env.clock, LAST_OUTPUT_MS, closed)
     child.stdout?.destroy()
     child.stderr?.destroy()

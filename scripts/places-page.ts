@@ -1,23 +1,23 @@
 /**
- * A reporter of Node's test runner: which test of the installation ran on what, as a Markdown page (scripts/places.ts names the
- * places). It gets every event of the run and yields the page at its end.
+ * Which test of an installation ran on what, as a Markdown page (scripts/places.ts names the places), from the events of a run.
  */
 import type { TestEvent } from 'node:test/reporters'
 import { PLACES, type Place } from './places.ts'
 
 type Outcome = 'passed' | 'FAILED' | 'skipped'
 
-// oxlint-disable-next-line import/no-default-export -- the runner takes a reporter by its default export
-export default async function* placesReporter(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+export function placesPage(): { add(event: TestEvent): void; text(): string } {
   const rows = new Map<string, Partial<Record<Place, Outcome>>>()
-  for await (const { type, data } of events) {
-    if (type !== 'test:pass' && type !== 'test:fail') continue
-    if (data.nesting !== 0 || !data.file?.endsWith('test/kit/place.ts')) continue
-    const [, title = data.name, place = 'embedded'] = /^(.*) \(on (\w+)\)$/.exec(data.name) ?? []
-    const outcome = type === 'test:fail' ? 'FAILED' : data.skip === undefined ? 'passed' : 'skipped'
-    rows.set(title, { ...rows.get(title), [place]: outcome })
+  return {
+    add({ type, data }) {
+      if (type !== 'test:pass' && type !== 'test:fail') return
+      if (data.nesting !== 0 || !data.file?.endsWith('test/kit/place.ts')) return
+      const [, title = data.name, place = 'embedded'] = /^(.*) \(on (\w+)\)$/.exec(data.name) ?? []
+      const outcome = type === 'test:fail' ? 'FAILED' : data.skip === undefined ? 'passed' : 'skipped'
+      rows.set(title, { ...rows.get(title), [place]: outcome })
+    },
+    text: () => pageOf(rows),
   }
-  yield pageOf(rows)
 }
 
 function pageOf(rows: Map<string, Partial<Record<Place, Outcome>>>): string {

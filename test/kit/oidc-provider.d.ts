@@ -1,0 +1,10 @@
+/** What the tests use of a package that brings no types. */
+declare module 'oidc-provider' {
+  import type { RequestListener } from 'node:http'
+
+  export class Provider {
+    constructor(issuer: string, configuration: object)
+    callback(): RequestListener
+  }
+  export default Provider
+}
