@@ -80,9 +80,58 @@ everywhere(
     assert.equal(errorOf(stop).status, 404)
     assert.equal(bootOf(await one(ann)), boot, 'who was named in no stop lives on')
 
+    await endpointsDiffer(installation, first)
+    await noProvider(installation)
     await keysMove(installation, first, { arn, id, ann, boot })
   },
 )
+
+/** Two endpoints of one runtime, each with an authorizer of its own: even where sessions are everybody's, they never share a pod. */
+async function endpointsDiffer(installation: Installation, provider: IdentityProvider): Promise<void> {
+  const customJWT = { discoveryUrl: provider.discoveryUrl, allowedAudience: ['one'] }
+  const arn = await installation.apply(runtimeManifest('both', { customJWT, sessionOwnership: 'Runtime' }))
+  const path = '/apis/carrel.dev/v1alpha1/namespaces/default/agentruntimes/both'
+  const spec = { authorizer: null, endpoints: [{ name: 'prod', version: 1 }] }
+  const changed = await installation.api.call('PATCH', path, { spec }, 'application/merge-patch+json')
+  assert.equal(changed.status, 200)
+  const id = newSessionId()
+  const token = await provider.token({ sub: 'ann', aud: 'one' })
+  const pinned = caller(installation, arn, id, 'prod')
+  /** Several at once, so that each gateway has its share; each hears of the change in its own time. */
+  const bootEverywhere = (call: () => Promise<RawAnswer>): Promise<string> =>
+    eventually(
+      async () => {
+        const answers = await Promise.all(Array.from({ length: 6 }, call))
+        return answers.every(({ status }) => status === 200) && bootOf(answers[0]!)
+      },
+      { withinMs: 15_000, because: 'every gateway knows both endpoints' },
+    )
+  const latest = await bootEverywhere(() => installation.gateway.invoke(arn, id, { do: 'boot' }))
+  assert.notEqual(await bootEverywhere(() => pinned(token)), latest)
+  assert.equal((await caller(installation, arn, id)(token)).status, 403, 'a bearer of the other endpoint')
+  const query = { qualifier: 'prod' }
+  const signed = await installation.gateway.send({ path: invocationPath(arn), query, headers: { [SESSION_HEADER]: id }, body: '{}' })
+  assert.equal(signed.status, 403, 'a signature to the endpoint that takes bearers')
+}
+
+/** A provider that never answers costs its own runtime an error within seconds, and shows in a condition. */
+async function noProvider(installation: Installation): Promise<void> {
+  const discoveryUrl = 'https://127.0.0.1:1/.well-known/openid-configuration'
+  const manifest = runtimeManifest('orphan', { customJWT: { discoveryUrl, allowedAudience: ['x'] } })
+  const arn = await installation.apply(manifest)
+  const token = `${Buffer.from('{"alg":"ES256","kid":"k"}').toString('base64url')}.e30.AAAA`
+  const answer = await caller(installation, arn, newSessionId())(token)
+  assert.deepEqual([answer.status, errorOf(answer).type], [500, 'InternalServerException'])
+  const path = '/apis/carrel.dev/v1alpha1/namespaces/default/agentruntimes/orphan'
+  const condition = await eventually(
+    async () => {
+      const { body } = await installation.api.call<typeof manifest>('GET', path)
+      return body.status?.conditions?.find(({ type, status }) => type === 'AuthorizerReady' && status === 'False')
+    },
+    { withinMs: WITHDRAWN_WITHIN_MS, because: 'the condition says so' },
+  )
+  assert.match(condition.reason, /^(PortNotAllowed|AddressNotAllowed|Unreachable)$/)
+}
 
 /** Every row of what is wrong with a token; each is signed with a key that the provider shows, where it is signed at all. */
 async function badTokens(first: IdentityProvider, second: IdentityProvider): Promise<(string | undefined)[]> {
