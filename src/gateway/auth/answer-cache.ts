@@ -54,7 +54,8 @@ export class AnswerCache<Answer> {
       await asking
       return { answer: entry.answer!, stale: false }
     } catch (error) {
-      const isOut = error instanceof ReviewUnavailable || error instanceof TransportError || isOverloaded(error)
+      // Whatever it says that is no answer: a server that has just started refuses its own parts for a while.
+      const isOut = error instanceof ReviewUnavailable || error instanceof TransportError || error instanceof ApiError
       if (isOut && entry.answer !== undefined && ageMs < LONGEST_STALE_MS) return { answer: entry.answer, stale: true }
       if (entry.answer === undefined) this.#entries.delete(key)
       throw isOut ? new ReviewUnavailable('the Kubernetes API does not answer', { cause: error }) : error
@@ -86,8 +87,4 @@ export class AnswerCache<Answer> {
     entry.asking = asking
     return asking
   }
-}
-
-function isOverloaded(error: unknown): boolean {
-  return error instanceof ApiError && (error.status === 429 || error.status >= 500)
 }
