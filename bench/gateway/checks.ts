@@ -1,6 +1,7 @@
 /** What it costs to know who calls: the gateway's own checks, each alone in a loop. */
 import { createHash, randomBytes } from 'node:crypto'
 import { systemClock, systemRandom } from '../../src/env/system.ts'
+import { SigningKeys } from '../../src/gateway/auth/canonical.ts'
 import { signed } from '../../src/gateway/auth/sign.ts'
 import { readClaim, verify } from '../../src/gateway/auth/sigv4.ts'
 import { Headers } from '../../src/gateway/http/headers-in.ts'
@@ -81,11 +82,12 @@ function signature(body: string): () => void {
   )
   const raw = Object.entries(all).flat()
   const bytes = Buffer.from(body)
+  const signingKeys = new SigningKeys()
   return () => {
     const headers = new Headers(raw)
     const claim = readClaim(headers, '', keys, SCOPE, nowMs)
     const bodySha256 = createHash('sha256').update(bytes).digest('hex')
-    verify(claim, { method: 'POST', rawPath: path, rawQuery: '', headers, bodySha256 }, SCOPE)
+    verify(claim, { method: 'POST', rawPath: path, rawQuery: '', headers, bodySha256 }, SCOPE, signingKeys)
   }
 }
 

@@ -13,7 +13,7 @@ export const LAYERS: Record<string, readonly string[]> = {
   gateway: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'telemetry'],
   local: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'metering', 'telemetry'],
   metering: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
-  cli: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
+  cli: ['env', 'kube', 'crds', 'sessions', 'metering', 'telemetry'],
 }
 
 /** Only types cross here: crds describes Kubernetes objects and calls nobody. */

@@ -2,6 +2,7 @@
 import { ACCESS_KEY_TYPE, PART_LABEL, SYSTEM_NAMESPACE } from '../crds/system.ts'
 import { boundedTransport } from '../kube/bounded-transport.ts'
 import { keepLease } from '../kube/membership.ts'
+import type { Secret } from '../kube/objects.ts'
 import { uuid } from '../env/random.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { activityAnswer } from './activity-answer.ts'
@@ -9,7 +10,7 @@ import { Limits } from './limits/limits.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { SessionDesk } from './sessions/sessions.ts'
 import { Tables } from './sessions/tables.ts'
-import { accessKeyOf, type AccessKeys } from './auth/access-keys.ts'
+import { accessKeyOf, type AccessKey, type AccessKeys } from './auth/access-keys.ts'
 import { Authenticator, type Bearers } from './auth/authenticate.ts'
 import { TokenReviews } from './auth/cluster-tokens.ts'
 import { AccessReviews } from './auth/rights.ts'
@@ -84,10 +85,12 @@ export async function startGateway(env: GatewayEnv, options: GatewayOptions & St
 
 /** Kept as the Secrets change: a key that is deleted is unknown at once. */
 function accessKeysIn(tables: Tables): AccessKeys {
+  const read = new WeakMap<Secret, AccessKey>()
   return {
     find: (accessKeyId, nowMs) => {
       const [secret] = tables.accessKeys.by('id', accessKeyId)
-      const key = secret && accessKeyOf(secret)
+      const key = secret && (read.get(secret) ?? accessKeyOf(secret))
+      if (key) read.set(secret, key)
       return key?.notAfterMs !== undefined && key.notAfterMs < nowMs ? undefined : key
     },
   }

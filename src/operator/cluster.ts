@@ -16,7 +16,7 @@ import { Store } from '../kube/store.ts'
 import { isVersionOf, versionName } from '../sessions/runtime-version.ts'
 import { mayReopen } from '../sessions/state.ts'
 import type { OperatorEnv } from './env.ts'
-import { audiencesOf } from './runtime/authorizers.ts'
+import { audiencesOf } from './runtime/audience.ts'
 import type { VersionedSpec } from './runtime/version.ts'
 
 /** The Lease of a gateway that died is removed after so many of its durations. */

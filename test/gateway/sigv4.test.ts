@@ -6,7 +6,7 @@ import { HttpRequest } from '@smithy/protocol-http'
 import { SignatureV4 } from '@smithy/signature-v4'
 import fc from 'fast-check'
 import { accessKeyOf } from '../../src/gateway/auth/access-keys.ts'
-import { canonicalHeader, canonicalRequest } from '../../src/gateway/auth/canonical.ts'
+import { SigningKeys, canonicalHeader, canonicalRequest } from '../../src/gateway/auth/canonical.ts'
 import { signed } from '../../src/gateway/auth/sign.ts'
 import { readClaim, verify } from '../../src/gateway/auth/sigv4.ts'
 import { GatewayError } from '../../src/gateway/errors.ts'
@@ -15,6 +15,7 @@ import { KEY, SCOPE } from './served.ts'
 
 const NOW = new Date('2026-11-24T10:00:00Z')
 const KEYS = { find: (id: string) => (id === KEY.accessKeyId ? KEY : undefined) }
+const SIGNING_KEYS = new SigningKeys()
 const sha256 = (data: string): string => createHash('sha256').update(data).digest('hex')
 
 interface Wire {
@@ -38,7 +39,7 @@ async function signedByAws(wire: Wire, query: Record<string, string | string[]>)
 function check({ method, rawPath, rawQuery, headers, body }: Wire, nowMs = NOW.getTime()): string {
   const received = new Headers(Object.entries(headers).flat())
   const claim = readClaim(received, rawQuery, KEYS, SCOPE, nowMs)
-  return verify(claim, { method, rawPath, rawQuery, headers: received, bodySha256: sha256(body) }, SCOPE).name
+  return verify(claim, { method, rawPath, rawQuery, headers: received, bodySha256: sha256(body) }, SCOPE, SIGNING_KEYS).name
 }
 
 function refusal(wire: Wire, nowMs?: number): string {

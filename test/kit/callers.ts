@@ -10,15 +10,20 @@ const SYSTEM = '/api/v1/namespaces/carrel-system'
 export type Right = 'invocations' | 'stop' | 'invocationsforuser'
 export type Subject = { kind: 'User' | 'Group'; name: string } | { kind: 'ServiceAccount'; name: string; namespace: string }
 
-/** An access key of a Kubernetes user, by a Secret of Carrel's own namespace. */
-export async function makeKey(installation: Installation, user: string, groups: string[] = []): Promise<Keys & { secretName: string }> {
+/** An access key of a Kubernetes user, by a Secret of Carrel's own namespace: elsewhere it is none. */
+export async function makeKey(
+  installation: Installation,
+  user: string,
+  groups: string[] = [],
+  namespace = 'carrel-system',
+): Promise<Keys & { secretName: string }> {
   const accessKeyId = `CARREL${randomBytes(6).toString('hex').toUpperCase()}`
   const secretAccessKey = randomBytes(24).toString('base64url')
   const secretName = `access-key-${accessKeyId.toLowerCase()}`
   const stringData = { accessKeyId, secretAccessKey, user, groups: groups.join(',') }
   const data = Object.fromEntries(Object.entries(stringData).map(([name, value]) => [name, Buffer.from(value).toString('base64')]))
   const body = { apiVersion: 'v1', kind: 'Secret', metadata: { name: secretName }, type: 'carrel.dev/access-key', data }
-  await made(installation, `${SYSTEM}/secrets`, body)
+  await made(installation, `/api/v1/namespaces/${namespace}/secrets`, body)
   return { accessKeyId, secretAccessKey, region: installation.env['AWS_REGION']!, secretName }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { SessionUsage } from '../../src/crds/agent-session.ts'
-import { amountOf, sumOf } from '../../src/operator/usage/amount.ts'
+import { amountOf, sumOf } from '../../src/metering/amount.ts'
 import { carriedInto, finalOf, laterOf, unmeasuredSince, usageOf } from '../../src/operator/usage/session-usage.ts'
 import type { UsageReport } from '../../src/metering/report.ts'
 

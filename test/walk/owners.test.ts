@@ -53,6 +53,22 @@ everywhere('two keys, a service account and a user that is acted for share a ses
   assert.equal((await forCarl()).boot, boots[3]!.boot, 'the same user again')
   assert.equal((await bot({ do: 'boot' })).boot, boots[2]!.boot)
 
+  // A tenant's own Secret maps nobody to anybody; a stranger learns nothing; who may call somewhere learns what is not there.
+  const forged = callerWith(t, installation, await makeKey(installation, 'ann', [], 'default'))
+  assert.equal(errorOf(await forged.invoke(arn, id, { do: 'boot' })).status, 403)
+  const nowhere = `${arn.slice(0, -10)}0123456789`
+  const stranger = callerWith(t, installation, await makeKey(installation, 'eve'))
+  /** Several at once, so that each gateway has its share. */
+  const known = async (): Promise<boolean> => {
+    const answers = await Promise.all(Array.from({ length: 6 }, () => stranger.invoke(arn, id, {})))
+    return answers.every(({ body }) => !body.includes('is not one of this installation'))
+  }
+  await eventually(known, { withinMs: REVOKED_WITHIN_MS, because: 'the gateways know the key' })
+  const [there, notThere] = [errorOf(await stranger.invoke(arn, id, {})), errorOf(await stranger.invoke(nowhere, id, {}))]
+  assert.deepEqual(there, notThere)
+  assert.equal(there.status, 403)
+  assert.equal(errorOf(await ann.invoke(nowhere, id, {})).status, 404)
+
   // Another's stop: 404 to who has no such session, 403 to who may not stop, and the victim's process lives.
   assert.equal(errorOf(await installation.gateway.stop(arn, id)).status, 404)
   const botStops = await bearerCall(installation.gateway, invocationPath(arn, 'stopruntimesession'), token, { [SESSION_HEADER]: id }, '')

@@ -1,7 +1,7 @@
 import { shownDuration } from '../duration.ts'
 import type { Column } from '../table.ts'
 import { shortened } from '../text.ts'
-import { inText } from '../usage/amount.ts'
+import { textOf } from '../../metering/amount.ts'
 import { activityOf, phaseOf, type SessionRow } from './row.ts'
 
 export interface View {
@@ -15,7 +15,7 @@ export function sessionColumns({ allNamespaces, wide, nowMs }: View): Column<Ses
     time === undefined || Number.isNaN(Date.parse(time)) ? '' : shown(Date.parse(time) - nowMs)
   const amount = (of: 'cpuSeconds' | 'memoryPeakGBSeconds' | 'memoryInUseGBSeconds') => ({
     align: 'right' as const,
-    cell: ({ used }: SessionRow): string => (used === undefined ? '' : inText(used[of])),
+    cell: ({ used }: SessionRow): string => (used === undefined ? '' : textOf(used[of])),
   })
   const narrow = (column: Column<SessionRow>): Column<SessionRow>[] => (wide ? [] : [column])
   const onlyWide = (...columns: Column<SessionRow>[]): Column<SessionRow>[] => (wide ? columns : [])

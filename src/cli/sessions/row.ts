@@ -1,6 +1,6 @@
 import type { AgentSession } from '../../crds/agent-session.ts'
 import type { SessionUse, Uses } from '../activity.ts'
-import { usedBy, usedInText, type Used } from '../usage/amount.ts'
+import { usedBy, usedInText, type Used } from '../usage/used.ts'
 import { isLive } from './fetch.ts'
 
 /** One session as `carrel sessions` shows it. */

@@ -3,7 +3,7 @@ import type { CliEnv } from '../env.ts'
 import { watchLive, type LiveLine, type Look } from '../live.ts'
 import { table } from '../table.ts'
 import { harmless } from '../text.ts'
-import { inText } from '../usage/amount.ts'
+import { textOf } from '../../metering/amount.ts'
 import { sessionColumns } from './columns.ts'
 import { fetchSessions, nothingHere, scopeOf, type Scope } from './fetch.ts'
 import { activityOf, phaseOf, rowInJson, rowsOf, type SessionRow } from './row.ts'
@@ -72,8 +72,8 @@ function plainLine({ session, use, used }: SessionRow): LiveLine {
     use && activityOf(use),
     status?.startedAt,
     status?.expiresAt,
-    used && inText(used.cpuSeconds),
-    used && inText(used.memoryPeakGBSeconds),
+    used && textOf(used.cpuSeconds),
+    used && textOf(used.memoryPeakGBSeconds),
     status?.endReason,
   ]
   const line = cells.map((cell) => harmless(cell ?? '') || '-').join('\t')

@@ -3,7 +3,7 @@ import { watchLive, type LiveLine, type Look } from '../live.ts'
 import { fetchSessions, nothingHere, scopeOf, type Scope } from '../sessions/fetch.ts'
 import { table, type Column } from '../table.ts'
 import { harmless, shortened } from '../text.ts'
-import { inText } from './amount.ts'
+import { textOf } from '../../metering/amount.ts'
 import { sumInJson, sumsBy, total, type Grouping, type UsageSum } from './sums.ts'
 
 export interface UsageOptions {
@@ -36,9 +36,9 @@ function inJson(sums: readonly UsageSum[], by: Grouping): object {
   const { live, ended, unmeasured, used } = total(sums)
   const { cpuSeconds, memoryPeakGBSeconds, memoryInUseGBSeconds } = used
   const amounts = {
-    cpuSeconds: inText(cpuSeconds),
-    memoryPeakGBSeconds: inText(memoryPeakGBSeconds),
-    memoryInUseGBSeconds: inText(memoryInUseGBSeconds),
+    cpuSeconds: textOf(cpuSeconds),
+    memoryPeakGBSeconds: textOf(memoryPeakGBSeconds),
+    memoryInUseGBSeconds: textOf(memoryInUseGBSeconds),
   }
   return { by, items: sums.map((each) => sumInJson(each, by)), total: { sessions: live + ended, live, ended, unmeasured, ...amounts } }
 }
@@ -61,9 +61,9 @@ function usageColumns(by: Grouping, allNamespaces: boolean): Column<UsageSum>[] 
     { title: 'SESSIONS', align: right, cell: ({ live, ended }) => String(live + ended) },
     { title: 'LIVE', align: right, cell: ({ live }) => String(live) },
     { title: 'ENDED', align: right, cell: ({ ended }) => String(ended) },
-    { title: 'CPU-S', align: right, cell: ({ used }) => inText(used.cpuSeconds) },
-    { title: 'GB-S PEAK', align: right, cell: ({ used }) => inText(used.memoryPeakGBSeconds) },
-    { title: 'GB-S IN USE', align: right, cell: ({ used }) => inText(used.memoryInUseGBSeconds) },
+    { title: 'CPU-S', align: right, cell: ({ used }) => textOf(used.cpuSeconds) },
+    { title: 'GB-S PEAK', align: right, cell: ({ used }) => textOf(used.memoryPeakGBSeconds) },
+    { title: 'GB-S IN USE', align: right, cell: ({ used }) => textOf(used.memoryInUseGBSeconds) },
     { title: 'UNMEASURED', align: right, cell: ({ unmeasured }) => (unmeasured === 0 ? '' : String(unmeasured)) },
   ]
 }

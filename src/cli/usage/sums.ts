@@ -1,6 +1,6 @@
 import type { AgentSession } from '../../crds/agent-session.ts'
 import { isLive } from '../sessions/fetch.ts'
-import { NOTHING, sum, usedBy, usedInText, type Used } from './amount.ts'
+import { NOTHING, sum, usedBy, usedInText, type Used } from './used.ts'
 
 export const GROUPINGS = ['session', 'runtime', 'owner'] as const
 export type Grouping = (typeof GROUPINGS)[number]

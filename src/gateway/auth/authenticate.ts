@@ -8,6 +8,7 @@ import type { Headers } from '../http/headers-in.ts'
 import type { RuntimeTarget } from '../session-port.ts'
 import type { AccessKeys } from './access-keys.ts'
 import { bearerOf, schemeOf } from './bearer.ts'
+import { SigningKeys } from './canonical.ts'
 import { unauthorized } from './challenge.ts'
 import type { ClusterTokens } from './cluster-tokens.ts'
 import { readClaim, verify } from './sigv4.ts'
@@ -61,6 +62,7 @@ export class Authenticator {
   readonly #keys: AccessKeys
   readonly #tokens: ClusterTokens
   readonly #bearers: Bearers
+  readonly #signingKeys = new SigningKeys()
 
   constructor(clock: Clock, scope: ArnScope, parts: { keys: AccessKeys; tokens: ClusterTokens; bearers: Bearers }) {
     this.#clock = clock
@@ -121,7 +123,7 @@ export class Authenticator {
       accessKeyId: claim.key.accessKeyId,
       finish: (bodySha256) => {
         const { method, rawPath, rawQuery } = presented
-        const user = verify(claim, { method, rawPath, rawQuery, headers, bodySha256 }, this.#scope)
+        const user = verify(claim, { method, rawPath, rawQuery, headers, bodySha256 }, this.#scope, this.#signingKeys)
         return { method: 'sigv4', owner: ownerOf(user), user, stale: false }
       },
     }

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 
 /** The parts of a request that AWS Signature Version 4 covers. */
 export interface SignedParts {
@@ -21,13 +21,31 @@ export interface CredentialScope {
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256'
 
-/** Hex signature of the request. `amzDate` is `YYYYMMDDTHHMMSSZ`. */
-export function signatureOf(parts: SignedParts, secret: string, amzDate: string, scope: CredentialScope): string {
+/** Hex signature of the request. `amzDate` is `YYYYMMDDTHHMMSSZ`; `key` comes from `signingKey` of the same scope. */
+export function signatureOf(parts: SignedParts, key: Buffer, amzDate: string, scope: CredentialScope): string {
   const { date, region, service } = scope
-  const hashed = createHash('sha256').update(canonicalRequest(parts), 'latin1').digest('hex')
+  const hashed = hash('sha256', Buffer.from(canonicalRequest(parts), 'latin1'), 'hex')
   const toSign = [ALGORITHM, amzDate, `${date}/${region}/${service}/aws4_request`, hashed].join('\n')
-  const key = [date, region, service, 'aws4_request'].reduce<Buffer>((from, part) => hmac(from, part), Buffer.from(`AWS4${secret}`))
   return hmac(key, toSign).toString('hex')
+}
+
+/** What a secret signs with on one day, for one region and service. */
+export function signingKey(secret: string, { date, region, service }: CredentialScope): Buffer {
+  return [date, region, service, 'aws4_request'].reduce<Buffer>((from, part) => hmac(from, part), Buffer.from(`AWS4${secret}`))
+}
+
+/** Keeps each access key's signing key of the day: deriving it is most of the work of a small request. */
+export class SigningKeys {
+  readonly #keys = new WeakMap<object, { scope: string; key: Buffer }>()
+
+  of(accessKey: { secretAccessKey: string }, scope: CredentialScope): Buffer {
+    const wanted = `${scope.date}/${scope.region}/${scope.service}`
+    const known = this.#keys.get(accessKey)
+    if (known?.scope === wanted) return known.key
+    const key = signingKey(accessKey.secretAccessKey, scope)
+    this.#keys.set(accessKey, { scope: wanted, key })
+    return key
+  }
 }
 
 export function canonicalRequest({ method, rawPath, rawQuery, headers, payloadHash }: SignedParts): string {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { AccessKey } from './access-keys.ts'
-import { ALGORITHM, canonicalHeader, signatureOf } from './canonical.ts'
+import { ALGORITHM, canonicalHeader, signatureOf, signingKey } from './canonical.ts'
 
 /** Signs a request as an AWS SDK would: for the first call of `npm start`, and for tests that need raw requests. */
 export function signed(
@@ -20,7 +20,7 @@ export function signed(
   const { pathname: rawPath, search } = request.url
   const credential = { date: amzDate.slice(0, 8), region: scope.region, service: 'bedrock-agentcore' }
   const parts = { method: request.method, rawPath, rawQuery: search.slice(1), headers, payloadHash }
-  const signature = signatureOf(parts, key.secretAccessKey, amzDate, credential)
+  const signature = signatureOf(parts, signingKey(key.secretAccessKey, credential), amzDate, credential)
   const scopeText = `${key.accessKeyId}/${credential.date}/${credential.region}/${credential.service}/aws4_request`
   return {
     ...all,

@@ -4,7 +4,7 @@ import type { ArnScope } from '../../sessions/runtime-id.ts'
 import { denied } from '../errors.ts'
 import type { Headers } from '../http/headers-in.ts'
 import type { AccessKey, AccessKeys } from './access-keys.ts'
-import { ALGORITHM, canonicalHeader, signatureOf } from './canonical.ts'
+import { ALGORITHM, canonicalHeader, signatureOf, type SigningKeys } from './canonical.ts'
 
 const SERVICE = 'bedrock-agentcore'
 /** How far a caller's clock may be off. */
@@ -98,7 +98,7 @@ export interface ReceivedRequest {
 }
 
 /** Throws 403 unless the signature is the key's own over exactly this request. */
-export function verify(claim: SignatureClaim, request: ReceivedRequest, scope: ArnScope): ClusterUser {
+export function verify(claim: SignatureClaim, request: ReceivedRequest, scope: ArnScope, signingKeys: SigningKeys): ClusterUser {
   const stated = request.headers.one('x-amz-content-sha256')
   if (stated !== undefined && stated !== request.bodySha256) {
     throw denied('the body is not the one that was signed (x-amz-content-sha256 differs)')
@@ -106,11 +106,8 @@ export function verify(claim: SignatureClaim, request: ReceivedRequest, scope: A
   const headers = new Map(claim.signedHeaders.map((name) => [name, canonicalHeader(request.headers.all(name))]))
   const { method, rawPath, rawQuery, bodySha256 } = request
   const parts = { method, rawPath, rawQuery, headers, payloadHash: bodySha256 }
-  const expected = signatureOf(parts, claim.key.secretAccessKey, claim.amzDate, {
-    date: claim.date,
-    region: scope.region,
-    service: SERVICE,
-  })
+  const credential = { date: claim.date, region: scope.region, service: SERVICE }
+  const expected = signatureOf(parts, signingKeys.of(claim.key, credential), claim.amzDate, credential)
   if (!timingSafeEqual(Buffer.from(expected), Buffer.from(claim.signature))) {
     throw denied(
       'the signature does not match the request: the secret key differs, or path, query, a signed header or the body was changed after signing',

@@ -1,6 +1,5 @@
-import type { AgentRuntime, AgentRuntimeSpec } from '../../crds/agent-runtime.ts'
+import type { AgentRuntime } from '../../crds/agent-runtime.ts'
 import type { CustomJWT } from '../../crds/authorizer.ts'
-import { issuerOf } from '../../oidc/protected-resource.ts'
 import type { Cluster } from '../cluster.ts'
 
 export interface EndpointAuthorizer {
@@ -16,13 +15,4 @@ export function authorizersOf(runtime: AgentRuntime, cluster: Cluster): Endpoint
     ...endpoints.map(({ name, version }) => ({ endpoint: name, authorizer: cluster.versionOf(runtime, version)?.data.authorizer })),
   ]
   return all.flatMap(({ endpoint, authorizer: found }) => (found?.customJWT ? [{ endpoint, customJWT: found.customJWT }] : []))
-}
-
-/** Issuer and audience that a spec, or a version of it, takes tokens of: each as one string to compare and index by. */
-export function audiencesOf({ authorizer }: Pick<AgentRuntimeSpec, 'authorizer'>): string[] {
-  return authorizer?.customJWT ? audiencesOfJWT(authorizer.customJWT) : []
-}
-
-export function audiencesOfJWT(customJWT: CustomJWT): string[] {
-  return [...new Set(customJWT.allowedAudience ?? [])].map((audience) => `${issuerOf(customJWT)}\n${audience}`)
 }

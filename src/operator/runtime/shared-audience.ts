@@ -2,7 +2,8 @@ import type { AgentRuntime } from '../../crds/agent-runtime.ts'
 import type { Change } from '../../kube/store.ts'
 import { keyOf } from '../../kube/store.ts'
 import type { Cluster } from '../cluster.ts'
-import { audiencesOfJWT, authorizersOf } from './authorizers.ts'
+import { audiencesOfJWT } from './audience.ts'
+import { authorizersOf } from './authorizers.ts'
 
 /**
  * Security rule 8: where two runtimes take tokens of one issuer and one audience, a token that was made for one opens the

@@ -4,9 +4,9 @@
  */
 import type { AgentSessionStatus, SessionUsage } from '../../crds/agent-session.ts'
 import { rfc3339Millis } from '../../env/clock.ts'
+import { amountOf, sumOf } from '../../metering/amount.ts'
 import { BYTES_PER_GB } from '../../metering/integrate.ts'
 import type { UsageReport } from '../../metering/report.ts'
-import { amountOf, sumOf } from './amount.ts'
 
 export interface Reading {
   report: UsageReport

@@ -16,7 +16,8 @@ export function thousandthsOf(amount: string): bigint {
   return BigInt(amount.replace('.', ''))
 }
 
-function textOf(thousandths: bigint): string {
+/** `12.340`. */
+export function textOf(thousandths: bigint): string {
   const digits = String(thousandths).padStart(4, '0')
   return `${digits.slice(0, -3)}.${digits.slice(-3)}`
 }

@@ -1,4 +1,5 @@
 import type { AgentSessionStatus } from '../../crds/agent-session.ts'
+import { textOf, thousandthsOf } from '../../metering/amount.ts'
 
 /** Thousandths, exact: thousands of sessions add up without a rounding. */
 export interface Used {
@@ -26,25 +27,18 @@ export function sum(parts: readonly Used[]): Used {
   )
 }
 
-/** `12.340`, as the status has it. */
-export function inText(amount: bigint): string {
-  const digits = amount.toString().padStart(4, '0')
-  return `${digits.slice(0, -3)}.${digits.slice(-3)}`
-}
-
 export function usedInText(used: Used): Record<keyof Used, string> {
   return {
-    cpuSeconds: inText(used.cpuSeconds),
-    memoryPeakGBSeconds: inText(used.memoryPeakGBSeconds),
-    memoryInUseGBSeconds: inText(used.memoryInUseGBSeconds),
+    cpuSeconds: textOf(used.cpuSeconds),
+    memoryPeakGBSeconds: textOf(used.memoryPeakGBSeconds),
+    memoryInUseGBSeconds: textOf(used.memoryInUseGBSeconds),
   }
 }
 
 function thousandths(part: Record<keyof Used, string>): Used {
-  const read = (text: string): bigint => BigInt(text.replace('.', ''))
   return {
-    cpuSeconds: read(part.cpuSeconds),
-    memoryPeakGBSeconds: read(part.memoryPeakGBSeconds),
-    memoryInUseGBSeconds: read(part.memoryInUseGBSeconds),
+    cpuSeconds: thousandthsOf(part.cpuSeconds),
+    memoryPeakGBSeconds: thousandthsOf(part.memoryPeakGBSeconds),
+    memoryInUseGBSeconds: thousandthsOf(part.memoryInUseGBSeconds),
   }
 }
