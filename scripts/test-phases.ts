@@ -38,6 +38,7 @@ export async function* eventsOf(phases: readonly Phase[], counts: Counts, option
       cwd,
       env,
       timeout: timeoutMs,
+      execArgv: ['--import', new URL('end-in-time.ts', import.meta.url).href],
       testNamePatterns: namePatterns,
       testSkipPatterns: skipPatterns,
       signal,

@@ -84,7 +84,7 @@ test('payloads around the limits of memory and of size arrive whole, by Content-
   )
   const { answer } = await upload(served.raw, headers, [...pieces, Buffer.from('0\r\n\r\n')])
   assert.equal(answer.body, sha256(body))
-  assert.equal(openFiles(served), 0)
+  await eventually(() => openFiles(served) === 0, { ...within, because: 'the files are closed' })
 })
 
 test('a payload on disk has no name there and leaves with its call', async (t) => {

@@ -2,6 +2,7 @@ import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { temporaryHome } from './temporary-home.ts'
 
 /** Nobody's number on any machine; needs no entry in /etc/passwd. */
 export const CONFINED_UID = 54_321
@@ -35,9 +36,8 @@ export function confined(t: TestContext, folders: readonly string[]): string[] {
 }
 
 /** A folder of that user's own. */
-export function confinedHome(t: TestContext): string {
-  const home = mkdtempSync(join(tmpdir(), 'carrel-home-'))
-  t.after(() => rmSync(home, { recursive: true, force: true }))
+export function confinedHome(): string {
+  const home = temporaryHome()
   chmodSync(home, 0o700)
   chownSync(home, CONFINED_UID, CONFINED_UID)
   return home

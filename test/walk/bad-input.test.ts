@@ -76,12 +76,9 @@ everywhere('whoever cannot be recognised gets a 403 that says why, and the agent
   const unsigned = await gateway.send(request(), { headers: { authorization: undefined } })
   isError(unsigned, 403, 'AccessDeniedException', /not signed: sign it/, 'unsigned')
   const { authorization } = (await gateway.sign(request())) as { authorization: string }
-  for (const malformed of [
-    'Bearer x',
-    own,
-    authorization.replace(/, Signature=.*/, ''),
-    authorization.replace('aws4_request', 'aws5_request'),
-  ]) {
+  const bearer = await gateway.send(request(), { headers: { authorization: 'Bearer x' } })
+  isError(bearer, 403, 'AccessDeniedException', /Authorization method mismatch.*Signature Version 4/, 'bearer')
+  for (const malformed of [own, authorization.replace(/, Signature=.*/, ''), authorization.replace('aws4_request', 'aws5_request')]) {
     const answer = await gateway.send(request(), { headers: { authorization: malformed } })
     isError(answer, 403, 'AccessDeniedException', /not a complete AWS4-HMAC-SHA256/, malformed)
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { eventually } from '../kit/eventually.ts'
 import { barePath, freshClone, shellWith } from '../kit/fresh-clone.ts'
+import { temporaryHome } from '../kit/temporary-home.ts'
 import { Installation } from '../kit/installation.ts'
 import { onLaptop } from '../kit/place.ts'
 import { needs } from '../kit/ring.ts'
@@ -46,8 +47,7 @@ for (const { what, npm, node, flags, stop } of machines) {
       stdio: 'pipe',
     })
 
-    const home = mkdtempSync(join(tmpdir(), 'carrel home '))
-    t.after(() => rmSync(home, { recursive: true, force: true }))
+    const home = temporaryHome('carrel home ')
     const startedAt = performance.now()
     const installation = await Installation.start(t, {
       home,

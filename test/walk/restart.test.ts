@@ -1,23 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
+import { temporaryHome } from '../kit/temporary-home.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { everywhere, onLaptop } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-
-function temporaryHome(t: TestContext): string {
-  const home = mkdtempSync(join(tmpdir(), 'carrel-home-'))
-  t.after(() => rmSync(home, { recursive: true, force: true }))
-  return home
-}
 
 onLaptop('npm start: the example answers, the gateway and the API are ready, Ctrl-C ends every child within 5 s', async (t) => {
   const installation = await Installation.start(t, { hello: true })
@@ -39,7 +32,7 @@ onLaptop('npm start: the example answers, the gateway and the API are ready, Ctr
 })
 
 onLaptop('state survives a restart: sessions that were live end as PodLost, and their next call opens the next incarnation', async (t) => {
-  const home = temporaryHome(t)
+  const home = temporaryHome()
   const before = await Installation.launch({ home })
   const arn = await before.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
@@ -64,7 +57,7 @@ onLaptop('state survives a restart: sessions that were live end as PodLost, and 
 })
 
 onLaptop('after kill -9 the next start finds and ends the agents that were left over', async (t) => {
-  const home = temporaryHome(t)
+  const home = temporaryHome()
   const killed = await Installation.launch({ home })
   const arn = await killed.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
@@ -105,7 +98,7 @@ onLaptop(
     await new Promise((resolve) => holder.once('listening', resolve))
     t.after(() => holder.close())
     const { port } = holder.address() as { port: number }
-    const home = temporaryHome(t)
+    const home = temporaryHome()
     for (const flag of ['--port', '--api-port']) {
       const busy = start('--home', home, '--port', '0', '--api-port', '0', flag, String(port))
       assert.equal(busy.status, 1)

@@ -45,7 +45,7 @@ everywhere(
     if (!python || !needsRoot(t)) return
     const virtualEnvironment = dirname(dirname(python))
     const project = copyOfExamples(t, virtualEnvironment)
-    const home = confinedHome(t)
+    const home = confinedHome()
     const base = execFileSync(python, ['-c', 'import sys; print(sys.base_prefix)'], { encoding: 'utf8' }).trim()
     const folders = [ROOT, project, virtualEnvironment, base, dirname(process.execPath), home]
     const command = [...confined(t, folders), 'env', `--chdir=${project}`, process.execPath, join(ROOT, 'bin', 'start.js')]

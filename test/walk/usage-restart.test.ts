@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { eventually } from '../kit/eventually.ts'
+import { temporaryHome } from '../kit/temporary-home.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { onLaptop } from '../kit/place.ts'
@@ -11,8 +9,7 @@ import { newSessionId } from '../kit/raw-gateway.ts'
 import { KernelView } from './kernel-view.ts'
 
 onLaptop('npm start is killed: what its orphans use until the next start ends them is billed, once', async (t) => {
-  const home = mkdtempSync(join(tmpdir(), 'carrel-home-'))
-  t.after(() => rmSync(home, { recursive: true, force: true }))
+  const home = temporaryHome()
   const before = await Installation.launch({ home })
   const arn = await before.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
