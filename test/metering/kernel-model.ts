@@ -14,21 +14,26 @@ interface Process {
 }
 
 const OUTSIDE = 1
-const PIDS = 12
+const MOST_AT_ONCE = 12
+/** Given in turn, as Linux does: one is used again only when all others were, never within one look at the processes. */
+const PIDS = 40
 
 /** Processes as Linux keeps them: who waits for whom, where orphans go, pids that are used again. `burned` is the truth. */
 export class KernelModel {
   burned = 0
   readonly #processes = new Map<number, Process>()
   #started = 0
+  #lastPid = OUTSIDE
 
   constructor(leader: Partial<Process> = {}) {
     this.#add(OUTSIDE, leader)
   }
 
   #add(parent: number, kind: Partial<Process>): void {
-    const free = Array.from({ length: PIDS }, (_, index) => index + 2).find((pid) => !this.#processes.has(pid))
-    if (free === undefined) return
+    const inTurn = Array.from({ length: PIDS }, (_, index) => ((this.#lastPid - 1 + index) % PIDS) + 2)
+    const free = inTurn.find((pid) => !this.#processes.has(pid))
+    if (free === undefined || this.#processes.size >= MOST_AT_ONCE) return
+    this.#lastPid = free
     const nothing = { selfTicks: 0, reapedTicks: 0, ended: false, ignoresChildren: false, isSubreaper: false }
     this.#processes.set(free, { ...nothing, ...kind, pid: free, parent, startTicks: String(++this.#started) })
   }
