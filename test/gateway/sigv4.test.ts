@@ -61,7 +61,8 @@ const printable = fc.stringMatching(/^[!-~]([ -~]{0,30}[!-~])?$/)
 const wires = fc.record({
   segment: fc.string({ minLength: 1, maxLength: 30, unit: 'grapheme' }).filter((text) => !/^\.+$/.test(text)),
   query: fc.dictionary(
-    fc.string({ minLength: 1, maxLength: 10 }).filter((name) => !/^x-amz-/i.test(name)),
+    // The SDK's signer keeps the query in an object, and loses a parameter of the name __proto__.
+    fc.string({ minLength: 1, maxLength: 10 }).filter((name) => !/^x-amz-/i.test(name) && name !== '__proto__'),
     fc.oneof(fc.string(), fc.array(fc.string(), { minLength: 2, maxLength: 3 })),
     { maxKeys: 4, noNullPrototype: true },
   ),
