@@ -7,3 +7,5 @@ export const PART_LABEL = 'carrel.dev/part'
 export const GATEWAYS_SELECTOR = `${PART_LABEL}=gateway`
 /** Type of the Secrets that map an access key to a Kubernetes user. They count in Carrel's own namespace only (security rule 1). */
 export const ACCESS_KEY_TYPE = 'carrel.dev/access-key'
+/** A service-account token that is made for Carrel alone (`kubectl create token NAME --audience carrel`) is good for nothing else when it leaks. */
+export const TOKEN_AUDIENCE = 'carrel'

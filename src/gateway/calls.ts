@@ -6,6 +6,7 @@ import type { AccessEntry } from './access-log.ts'
 import { ReviewUnavailable } from './auth/answer-cache.ts'
 import type { Authenticator, Identity, Presented } from './auth/authenticate.ts'
 import { authorize, type Permitted } from './auth/authorize.ts'
+import { schemeIn } from './auth/bearer.ts'
 import { metadataUrl } from './auth/challenge.ts'
 import type { Rights } from './auth/rights.ts'
 import { GatewayError, SAFE_HEADERS } from './errors.ts'
@@ -18,7 +19,7 @@ import { Flow } from './proxy/flow.ts'
 import type { Pools } from './proxy/pools.ts'
 import { SpoolQuota, type SpoolLimits } from './proxy/quota.ts'
 import { DEFAULT_PATIENCE, receive, refuseTooLarge, type Patience } from './proxy/receive.ts'
-import type { Payload } from './proxy/spool.ts'
+import type { Body, Payload } from './proxy/spool.ts'
 import type { RuntimeTarget, Sessions } from './session-port.ts'
 import { stop } from './stop.ts'
 
@@ -134,18 +135,23 @@ export class Calls {
     exchange: Exchange,
     { accessKeyId, finish }: { accessKeyId: string; finish: (bodySha256: string) => Identity },
   ): Promise<{ identity: Identity; payload: Payload }> {
-    const { request, entry } = exchange
-    sayContinue(exchange)
-    const address = request.socket.remoteAddress ?? ''
-    const spooling = { directory: this.#options.spoolDirectory, quota: this.#quota, accessKeyId, address }
-    const payload = await receive(request, spooling, this.#options.patience ?? DEFAULT_PATIENCE)
-    entry.bytesIn = payload.bytes
+    const payload = await this.#receive(exchange, accessKeyId)
+    exchange.entry.bytesIn = payload.bytes
     try {
       return { identity: finish(payload.sha256), payload }
     } catch (error) {
       await payload.discard()
       throw error
     }
+  }
+
+  /** The body whole; `key`: whose share of the spool it takes. */
+  #receive(exchange: Exchange, key: string): Promise<Body> {
+    sayContinue(exchange)
+    const { request } = exchange
+    const address = request.socket.remoteAddress ?? ''
+    const spooling = { directory: this.#options.spoolDirectory, quota: this.#quota, accessKeyId: key, address }
+    return receive(request, spooling, this.#options.patience ?? DEFAULT_PATIENCE)
   }
 
   #flow(exchange: Exchange): Payload {
@@ -172,10 +178,8 @@ export class Calls {
 
   async #stop(exchange: Exchange, { target, caller, stale }: Permitted, sessionId: string | undefined, payload?: Payload): Promise<void> {
     if (stale) throw unavailable()
-    const { request, response, requestId } = exchange
-    const spooling = { directory: this.#options.spoolDirectory, quota: this.#quota, accessKeyId: caller.owner.subject, address: '' }
-    if (payload === undefined) sayContinue(exchange)
-    const body = payload ?? (await receive(request, spooling, this.#options.patience ?? DEFAULT_PATIENCE))
+    const { response, requestId } = exchange
+    const body = payload ?? (await this.#receive(exchange, caller.owner.subject))
     try {
       const stopped = await stop(target, caller, sessionId, body, this.#parts.sessions)
       const head = { 'content-type': 'application/json', [SESSION_HEADER]: stopped, 'x-amzn-requestid': requestId }
@@ -204,9 +208,9 @@ export class Calls {
 
 /** What was tried; a bearer that nobody has recognised is the cluster's only where no other is taken. */
 function presentedAs(headers: Headers, judge: RuntimeTarget | undefined): Authentication {
-  const [authorization = ''] = headers.all('authorization')
-  if (authorization === '') return 'none'
-  if (!/^bearer/i.test(authorization)) return 'sigv4'
+  const scheme = schemeIn(headers.all('authorization')[0])
+  if (scheme === 'none') return 'none'
+  if (scheme !== 'bearer') return 'sigv4'
   return judge?.policy.authorizer?.customJWT ? 'jwt' : 'serviceaccount'
 }
 

@@ -1,11 +1,10 @@
 /** Adapter: the operator's metrics over HTTP, for who may `get` the path /metrics. */
 import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
+import { TOKEN_AUDIENCE } from '../crds/system.ts'
 import type { Log } from '../env/log.ts'
 import { reviewAccess, reviewToken, tokenIssuer } from '../kube/reviews.ts'
 import type { Transport } from '../kube/transport.ts'
 
-/** As at the gateway: a token that is made for Carrel alone is good for nothing else. */
-const OWN_AUDIENCE = 'carrel'
 /** A scraper asks a few times a minute; a flood must not become one of reviews. */
 const MOST_AT_ONCE = 4
 
@@ -50,7 +49,7 @@ async function refusalOf({ headers }: FastifyRequest, kubernetes: Transport): Pr
   const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
   if (token === undefined) return { status: 401, message: 'send a service-account token of the cluster (Authorization: Bearer …)' }
   const issuer = await tokenIssuer(kubernetes)
-  const user = await reviewToken(kubernetes, token, [OWN_AUDIENCE, ...(issuer ? [issuer] : [])])
+  const user = await reviewToken(kubernetes, token, [TOKEN_AUDIENCE, ...(issuer ? [issuer] : [])])
   if (user === undefined) return { status: 401, message: 'the cluster does not know this token, or it has expired' }
   if (await reviewAccess(kubernetes, user, { path: '/metrics', verb: 'get' })) return undefined
   return { status: 403, message: `${user.name} may not get /metrics: bind it to a ClusterRole with that nonResourceURL` }

@@ -104,16 +104,16 @@ test('the list shows who, since when and until when, and never a secret', async 
 
 /** One that another has written, and that gateways ignore. */
 async function broken(place: Workplace): Promise<void> {
-  const data = Object.fromEntries(
-    Object.entries({ accessKeyId: 'EVIL', secretAccessKey: 'x', user: 'system:admin' }).map(([name, value]) => [
-      name,
-      Buffer.from(value).toString('base64'),
-    ]),
-  )
+  await stored(place, 'evil', { accessKeyId: 'EVIL', secretAccessKey: 'x', user: 'system:admin' })
+}
+
+/** A Secret of an access key's type, by hand. */
+async function stored(place: Workplace, name: string, fields: Record<string, string>): Promise<void> {
+  const data = Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, Buffer.from(value).toString('base64')]))
   await place.client.create(SECRETS, {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: 'evil', namespace: 'carrel-system' },
+    metadata: { name, namespace: 'carrel-system' },
     type: ACCESS_KEY_TYPE,
     data,
   })
@@ -186,19 +186,7 @@ test('when nobody knows whether the old key got its end, the new one is shown al
 
 test('a key that npm start keeps is not rotated: nobody would tell it of the new one', async () => {
   const place = await Workplace.start()
-  const data = Object.fromEntries(
-    Object.entries({ accessKeyId: 'CARRELLOCAL', secretAccessKey: 'x', user: 'carrel-admin' }).map(([name, value]) => [
-      name,
-      Buffer.from(value).toString('base64'),
-    ]),
-  )
-  await place.client.create(SECRETS, {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: 'local-access-key', namespace: 'carrel-system' },
-    type: ACCESS_KEY_TYPE,
-    data,
-  })
+  await stored(place, 'local-access-key', { accessKeyId: 'CARRELLOCAL', secretAccessKey: 'x', user: 'carrel-admin' })
   const { code, notes } = await place.run('keys rotate CARRELLOCAL')
   assert.equal(code, 1)
   assert.match(notes, /is kept by others, as Secret local-access-key/)

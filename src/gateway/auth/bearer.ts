@@ -3,9 +3,13 @@ import type { Headers } from '../http/headers-in.ts'
 /** How a request says who calls. */
 export type Scheme = 'none' | 'signature' | 'bearer' | 'unknown'
 
-/** RFC 9110: scheme names are not case-sensitive. Throws 400 for two Authorization headers. */
+/** Throws 400 for two Authorization headers. */
 export function schemeOf(headers: Headers): Scheme {
-  const authorization = headers.one('authorization')
+  return schemeIn(headers.one('authorization'))
+}
+
+/** RFC 9110: scheme names are not case-sensitive. */
+export function schemeIn(authorization: string | undefined): Scheme {
   if (authorization === undefined) return 'none'
   if (/^bearer(\s|$)/i.test(authorization)) return 'bearer'
   return authorization.startsWith('AWS4-HMAC-SHA256') ? 'signature' : 'unknown'

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
+import { TOKEN_AUDIENCE } from '../../crds/system.ts'
 import type { Clock } from '../../env/clock.ts'
 import { reviewToken, tokenIssuer, type ClusterUser } from '../../kube/reviews.ts'
 import type { Transport } from '../../kube/transport.ts'
 import { AnswerCache, ReviewUnavailable, type Answered } from './answer-cache.ts'
 
-/** A token that is made for Carrel alone (`kubectl create token NAME --audience carrel`) is good for nothing else when it leaks. */
-export const OWN_AUDIENCE = 'carrel'
 const LONGEST_TOKEN_CHARACTERS = 16_384
 /** A server that hides its issuer is asked again after this. */
 const HIDDEN_MS = 60_000
@@ -36,7 +35,7 @@ export class TokenReviews implements ClusterTokens {
     const { iss, aud } = unverifiedClaims(token)
     if (iss === undefined) return false
     const issuer = await this.#clusterIssuer()
-    return iss === issuer && aud.some((audience) => audience === OWN_AUDIENCE || audience === issuer)
+    return iss === issuer && aud.some((audience) => audience === TOKEN_AUDIENCE || audience === issuer)
   }
 
   async userOf(token: string): Promise<Answered<ClusterUser | undefined>> {
@@ -44,7 +43,7 @@ export class TokenReviews implements ClusterTokens {
     const key = createHash('sha256').update(token).digest('base64url')
     const { answer, stale } = await this.#users.get(key, async () => {
       const issuer = await this.#clusterIssuer()
-      return (await reviewToken(this.#transport, token, [OWN_AUDIENCE, ...(issuer ? [issuer] : [])])) ?? NOBODY
+      return (await reviewToken(this.#transport, token, [TOKEN_AUDIENCE, ...(issuer ? [issuer] : [])])) ?? NOBODY
     })
     return { answer: answer === NOBODY ? undefined : answer, stale }
   }
