@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { prepareControlPlane } from '../scripts/rings/control-plane.ts'
+import { prepareRings } from '../scripts/rings/prepare.ts'
 import { readSettings } from '../src/env/settings.ts'
 import { BENCHES } from './benches.ts'
 import type { Bench, BenchSettings } from './runner/bench.ts'
@@ -11,9 +12,10 @@ import { markdownOf } from './runner/markdown.ts'
 import { resultOf, type BenchResult } from './runner/result.ts'
 import { runRounds } from './runner/rounds.ts'
 
+const ROUNDS = 5
 const count = z.coerce.number().int().min(1)
 const flags = z.object({
-  rounds: count.default(5).describe('How often each case is measured.'),
+  rounds: count.optional().describe('How often each case is measured; by default 5 times, or what the bench names.'),
   objects: count.default(10_000).describe('Sessions, and as many pods, that are listed and watched.'),
   changes: count.default(10_000).describe('Changes to them that are watched.'),
   sessions: count.default(20).describe('Sessions that are driven from first call to end.'),
@@ -51,9 +53,19 @@ if (unknown !== undefined) giveUp(`no bench is called ${unknown}; there are:\n${
 const apis = settings.api === 'both' ? (['embedded', 'real'] as const) : [settings.api]
 if (apis.includes('real')) process.env['CARREL_TEST_CONTROL_PLANE'] ??= prepareControlPlane()
 
+// Standard output is the page: what is prepared is told beside it.
+console.log = console.error
 if (names.length === 0) process.stderr.write(`${list}\n\n`)
 for (const bench of chosen) {
-  const { result, broken } = await runOne(bench, { ...settings, apis, say }).catch((error: Error) => giveUp(error.message, 1))
+  const missing = missingRing(bench)
+  if (missing !== undefined) {
+    if (names.length > 0) giveUp(`${bench.name}: ${missing}`, 1)
+    say(`${bench.name} is left out: ${missing}`)
+    continue
+  }
+  const { result, broken } = await runOne(bench, { ...settings, rounds: settings.rounds ?? bench.rounds ?? ROUNDS, apis, say }).catch(
+    (error: Error) => giveUp(error.message, 1),
+  )
   mkdirSync(settings.out, { recursive: true })
   const file = join(settings.out, `${bench.name.replaceAll('/', '-')}.json`)
   writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`)
@@ -65,6 +77,14 @@ process.exit(0)
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`)
+}
+
+/** Prepares what the bench needs; says why it cannot run. */
+function missingRing({ rings = [] }: Bench): string | undefined {
+  if (rings.length === 0) return undefined
+  if (process.getuid?.() !== 0) return 'it starts a whole cluster, which takes root'
+  Object.assign(process.env, prepareRings(undefined, rings))
+  return rings.map((variable) => process.env[`${variable}_MISSING`]).find((why) => why !== undefined)
 }
 
 async function runOne(bench: Bench, benchSettings: BenchSettings): Promise<{ result: BenchResult; broken: Error | undefined }> {

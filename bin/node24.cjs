@@ -18,7 +18,14 @@ function nodeBinary() {
   process.exit(1)
 }
 
-/** Runs a TypeScript entry under Node 24, with this process' arguments, terminal and signals. */
+/** The TypeScript of a checkout, or what `npm run build` made of it where only that was installed: dist/cli/main.js of src/cli/main.ts. */
+function entryFile(entry) {
+  const source = path.join(ROOT, entry)
+  const built = path.join(ROOT, entry.replace(/^src\//, 'dist/').replace(/\.ts$/, '.js'))
+  return existsSync(source) ? source : built
+}
+
+/** Runs an entry under Node 24, with this process' arguments, terminal and signals. */
 exports.run = function run(entry) {
   if (!existsSync(path.join(ROOT, 'node_modules', 'undici'))) {
     console.error('carrel: the packages are not installed: run `npm ci` first.')
@@ -26,7 +33,7 @@ exports.run = function run(entry) {
   }
   const binary = nodeBinary()
   const env = Object.assign({}, process.env, { PATH: path.dirname(binary) + path.delimiter + process.env.PATH })
-  const child = spawn(binary, [path.join(ROOT, entry)].concat(process.argv.slice(2)), { stdio: 'inherit', env: env })
+  const child = spawn(binary, [entryFile(entry)].concat(process.argv.slice(2)), { stdio: 'inherit', env: env })
   // A terminal sends Ctrl-C to the whole group, npm sends it to us alone: the child takes the first and ignores none.
   const forward = function (signal) {
     process.on(signal, function () {

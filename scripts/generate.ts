@@ -15,6 +15,7 @@ import { OPERATOR_METRICS } from '../src/operator/metrics.ts'
 import { END_REASON_MEANING } from '../src/sessions/end-reason.ts'
 import { OTHER, type MetricDefinition } from '../src/telemetry/metrics.ts'
 import { DIFFERENCES } from '../test/conformance/differences.ts'
+import { chartFiles } from './chart/files.ts'
 
 /** Of a difference, by side. */
 const SHOWN_LINES = 30
@@ -29,6 +30,7 @@ const outputs: Record<string, string> = {
   'docs/reference/embedded-api-differences.md': differencesPage(),
   'docs/reference/metrics.md': metricsPage(),
   'docs/reference/access-log.md': accessLogPage(),
+  ...chartFiles(HEAD, { 'agentruntimes.yaml': crd(AGENT_RUNTIMES as Kind), 'agentsessions.yaml': crd(AGENT_SESSIONS as Kind) }),
 }
 
 function crd(kind: Kind): string {

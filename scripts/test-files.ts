@@ -31,8 +31,8 @@ export function runsOf(root: string, files: readonly string[], places: readonly 
     files.flatMap((file): Run[] => {
       const text = readFileSync(join(root, file), 'utf8')
       const isAlone = needsTheMachine(text)
-      if (place === 'embedded') return [{ path: join(root, file), place, isAlone }]
-      if (!/\beverywhere\(/.test(text)) return []
+      if (place === 'embedded') return isOfCluster(text) ? [] : [{ path: join(root, file), place, isAlone }]
+      if (!(place === 'cluster' ? /\b(everywhere|onCluster)\(/ : /\b(everywhere|onProcesses)\(/).test(text)) return []
       const path = join(folder, place, basename(file))
       mkdirSync(dirname(path), { recursive: true })
       const original = pathToFileURL(join(root, file)).href
@@ -42,16 +42,23 @@ export function runsOf(root: string, files: readonly string[], places: readonly 
   )
 }
 
-/** Side by side first, the long ones (of several processes) at the beginning so that none is left over at the end; then those alone. */
-export function phasesOf(root: string, runs: readonly Run[], concurrency: number): Phase[] {
+/** Side by side first, the long ones (of several processes) at the beginning so that none is left over at the end; then those alone, then those on the cluster. */
+export function phasesOf(root: string, runs: readonly Run[], concurrency: number, openCluster: NonNullable<Phase['open']>): Phase[] {
   const isLong = ({ path, place }: Run): boolean => place === 'replicas' || path.startsWith(join(root, 'test', 'replicas'))
   const lengthOf = (run: Run): number => (isLong(run) ? 2 : run.place === 'kubernetes' ? 1 : 0)
-  const together = runs.filter(({ isAlone }) => !isAlone).toSorted((a, b) => lengthOf(b) - lengthOf(a))
-  const alone = runs.filter(({ isAlone }) => isAlone)
+  const onCluster = runs.filter(({ place }) => place === 'cluster')
+  const others = runs.filter(({ place }) => place !== 'cluster')
+  const together = others.filter(({ isAlone }) => !isAlone).toSorted((a, b) => lengthOf(b) - lengthOf(a))
+  const alone = others.filter(({ isAlone }) => isAlone)
   return [
     { files: together.map(({ path }) => path), concurrency },
     { files: alone.map(({ path }) => path), concurrency: 1 },
+    // They have one cluster, one after the other.
+    { files: onCluster.map(({ path }) => path), concurrency: 1, open: openCluster },
   ]
 }
+
+/** All its tests are about pods, nodes or the chart. */
+const isOfCluster = (text: string): boolean => /\bonCluster\(/.test(text) && !/\b(test|everywhere|onProcesses|onLaptop)\(/.test(text)
 
 export const needsTheMachine = (text: string): boolean => /^\/\*\*\s+(\* )?Alone: /.test(text)

@@ -9,6 +9,14 @@ export interface Phase {
   files: readonly string[]
   /** How many of them at once. */
   concurrency: number
+  /** What all of them use, opened before the first and closed after the last. */
+  open?: () => Promise<Opened>
+}
+
+export interface Opened {
+  /** Added to that of their processes. */
+  environment: Record<string, string>
+  close(): Promise<void>
 }
 
 export interface PhaseOptions {
@@ -29,14 +37,15 @@ const COUNT = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d
 
 /** Every event but the summaries of the phases, which are added to `counts`. */
 export async function* eventsOf(phases: readonly Phase[], counts: Counts, options: PhaseOptions): AsyncGenerator<TestEvent> {
-  for (const { files, concurrency } of phases) {
+  for (const { files, concurrency, open } of phases) {
     if (files.length === 0 || options.signal.aborted) continue
+    const opened = await open?.()
     const { cwd, env, timeoutMs, namePatterns, skipPatterns, signal } = options
     const events: AsyncIterable<TestEvent> = run({
       files: [...files],
       concurrency,
       cwd,
-      env,
+      env: { ...env, ...opened?.environment },
       timeout: timeoutMs,
       execArgv: ['--import', new URL('end-in-time.ts', import.meta.url).href],
       testNamePatterns: namePatterns,
@@ -49,6 +58,7 @@ export async function* eventsOf(phases: readonly Phase[], counts: Counts, option
       if (name === undefined) yield event
       else counts.set(name, (counts.get(name) ?? 0) + Number(value))
     }
+    await opened?.close()
   }
 }
 

@@ -9,7 +9,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { spec, type TestEvent } from 'node:test/reporters'
-import { PLACES, type Place } from './places.ts'
+import { openBed } from './bed.ts'
+import { EACH_RUN, PLACES, type Place } from './places.ts'
 import { placesPage } from './places-page.ts'
 import { KUBERNETES_VERSION } from './rings/control-plane.ts'
 import { prepareRings } from './rings/prepare.ts'
@@ -28,6 +29,7 @@ const RINGS_OF: Record<Place, string[]> = {
   embedded: [],
   kubernetes: ['CARREL_TEST_CONTROL_PLANE'],
   replicas: ['CARREL_TEST_CONTROL_PLANE', 'CARREL_TEST_REDIS'],
+  cluster: ['CARREL_TEST_CONTROL_PLANE', 'CARREL_TEST_NODE', 'CARREL_TEST_IMAGES', 'CARREL_TEST_HELM'],
 }
 
 const OWN_FLAGS = ['place', 'kubernetes', 'no-checks']
@@ -57,11 +59,12 @@ const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort())
 
 const runs = runsOf(ROOT, files, wantedPlaces(), folder)
-const phases = phasesOf(ROOT, runs, concurrency)
+const environment = { ...ownEnvironment(), ...rings }
+const phases = phasesOf(ROOT, runs, concurrency, () => openBed(folder, environment))
 console.log(`carrel: ${runs.length} test files`)
 const options: PhaseOptions = {
   cwd: ROOT,
-  env: { ...ownEnvironment(), ...rings },
+  env: environment,
   timeoutMs,
   namePatterns: flags.get('test-name-pattern') ?? [],
   skipPatterns: flags.get('test-skip-pattern') ?? [],
@@ -118,7 +121,8 @@ function numberOf(flag: string, otherwise: number): number {
 
 /** In CI all run, and say what is missing by failing; elsewhere those whose rings are there. */
 function wantedPlaces(): Place[] {
-  return PLACES.filter((one) => place === undefined || place === one).filter((one) => {
+  const wanted = place === undefined ? EACH_RUN : PLACES.filter((one) => one === place)
+  return wanted.filter((one) => {
     const missing = RINGS_OF[one].filter((variable) => rings[variable] === undefined)
     if (missing.length > 0) console.error(`carrel: nothing runs on ${one}: see what is missing above`)
     return missing.length === 0 || process.env['CI'] !== undefined

@@ -1,11 +1,11 @@
 /** What it costs to know who calls: the gateway's own checks, each alone in a loop. */
 import { createHash, randomBytes } from 'node:crypto'
 import { systemClock, systemRandom } from '../../src/env/system.ts'
-import { SigningKeys } from '../../src/gateway/auth/canonical.ts'
-import { signed } from '../../src/gateway/auth/sign.ts'
 import { readClaim, verify } from '../../src/gateway/auth/sigv4.ts'
 import { Headers } from '../../src/gateway/http/headers-in.ts'
 import { openAuthorizers } from '../../src/oidc/open.ts'
+import { SigningKeys } from '../../src/sigv4/canonical.ts'
+import { signed } from '../../src/sigv4/sign.ts'
 import { IdentityProvider } from '../../test/kit/identity-provider.ts'
 import { quiet } from '../kube/quiet.ts'
 import type { Bench, BenchSettings, Case, Metric, Prepared } from '../runner/bench.ts'

@@ -1,5 +1,5 @@
 /** Adapter: whole requests as bytes, made before the time that is measured. In base64, as messages between processes are JSON. */
-import { signed } from '../../src/gateway/auth/sign.ts'
+import { signed } from '../../src/sigv4/sign.ts'
 import { SESSION_HEADER, invocationPath } from '../../test/kit/raw-gateway.ts'
 
 /** Each with a signature of its own, as callers send them; then from the beginning again. */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
 import { IdentityProvider } from '../../test/kit/identity-provider.ts'
-import { Installation } from '../../test/kit/installation.ts'
+import { LocalInstallation } from '../../test/kit/local-installation.ts'
 import { runtimeManifest, type ManifestOptions } from '../../test/kit/manifest.ts'
 import { newSessionId } from '../../test/kit/raw-gateway.ts'
 import { startNginx, type Nginx } from './nginx.ts'
@@ -65,7 +65,7 @@ async function build(
   stops.push(() => rmSync(home, { recursive: true, force: true }))
   const provider = await IdentityProvider.start()
   stops.push(() => provider.stop())
-  const installation = await Installation.launch({ home, args: ['--only-api'] })
+  const installation = await LocalInstallation.launch({ home, args: ['--only-api'] })
   stops.push(() => installation.stop().then(() => {}))
   const heapFile = join(home, 'heap.json')
   const gateway = await startParts(installation, provider, reportsHeap ? heapFile : undefined, stops)
@@ -110,7 +110,7 @@ async function build(
 
 /** Operator and gateway; answers the gateway. */
 async function startParts(
-  installation: Installation,
+  installation: LocalInstallation,
   provider: IdentityProvider,
   heapFile: string | undefined,
   stops: (() => Promise<void> | void)[],
@@ -120,7 +120,7 @@ async function startParts(
   const ofOperator = ['--kubeconfig', installation.kubeconfigOf('operator'), '--artifacts', 'code', ...oidc]
   const operator = await startPart('operator', ofOperator, join(home, 'bench-operator.log'))
   stops.push(() => operator.stop())
-  const listen = ['--host', '127.0.0.1', '--port', '0', '--spool-directory', join(home, 'spool')]
+  const listen = ['--host', '127.0.0.1', '--port', '0', '--spool-directory', join(home, 'spool'), '--proof', 'none']
   const gateway = await startPart(
     'gateway',
     ['--kubeconfig', installation.kubeconfigOf('gateway'), ...listen, ...oidc],

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
 import { ControlPlane, type AuditLine } from '../../test/control-plane/control-plane.ts'
-import { Installation, type Surroundings } from '../../test/kit/installation.ts'
+import { LocalInstallation, type Surroundings } from '../../test/kit/local-installation.ts'
 import type { RawGateway } from '../../test/kit/raw-gateway.ts'
 import type { ApiName } from '../runner/bench.ts'
 
@@ -48,7 +48,7 @@ async function onReal(): Promise<Installed> {
 }
 
 interface Launched {
-  installation: Installation
+  installation: LocalInstallation
   stop(): Promise<void>
 }
 
@@ -56,7 +56,7 @@ async function launched(surroundings: Surroundings): Promise<Launched> {
   const home = mkdtempSync(join(tmpdir(), 'carrel-bench-home-'))
   const remove = (): void => rmSync(home, { recursive: true, force: true })
   try {
-    const installation = await Installation.launch({ home, args: ['--session-ttl', String(SESSION_TTL_SECONDS)], surroundings })
+    const installation = await LocalInstallation.launch({ home, args: ['--session-ttl', String(SESSION_TTL_SECONDS)], surroundings })
     const stop = async (): Promise<void> => {
       await installation.stop()
       remove()

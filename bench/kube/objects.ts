@@ -1,6 +1,8 @@
 /** Sessions and pods as Carrel itself makes them, with the status that operator and kubelet write. */
 import { AGENT_CONTAINER, type AgentSession, type AgentSessionStatus } from '../../src/crds/agent-session.ts'
-import { DEFAULT_LIMITS, type AgentRuntime } from '../../src/crds/agent-runtime.ts'
+import { DEFAULT_LIFECYCLE, DEFAULT_LIMITS, type AgentRuntime } from '../../src/crds/agent-runtime.ts'
+import { DEFAULT_RESOURCES } from '../../src/crds/resources.ts'
+import { DEFAULT_SECURITY_CONTEXT } from '../../src/crds/security-context.ts'
 import { policyOf } from '../../src/gateway/policy.ts'
 import { wantedSession, type Wanted } from '../../src/gateway/sessions/open.ts'
 import type { ControllerRevision, Pod } from '../../src/kube/objects.ts'
@@ -22,7 +24,9 @@ export const RUNTIME: AgentRuntime = {
       { name: 'MODEL', value: 'a-model-id' },
       { name: 'LOG_LEVEL', value: 'info' },
     ],
-    lifecycle: { idleTimeoutSeconds: 900, maxLifetimeSeconds: 28_800 },
+    lifecycle: DEFAULT_LIFECYCLE,
+    resources: DEFAULT_RESOURCES,
+    securityContext: DEFAULT_SECURITY_CONTEXT,
     startTimeoutSeconds: 45,
     sessionOwnership: 'Caller',
     limits: DEFAULT_LIMITS,
@@ -37,7 +41,7 @@ export function wantedAt(index: number, runtime: AgentRuntime): Wanted {
 }
 
 export function podOf(session: AgentSession, revision: ControllerRevision<VersionedSpec>): Pod {
-  return podFor(session, 1, revision.data, SETTINGS)
+  return podFor(session, 1, revision, SETTINGS)
 }
 
 export function revisionOf(runtime: AgentRuntime): ControllerRevision<VersionedSpec> {

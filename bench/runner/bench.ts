@@ -10,6 +10,8 @@ export interface Metric {
   better: 'less' | 'more'
   /** What is wanted of the cases with the role `ours`. */
   target?: number
+  /** What is wanted of their ratio to the floor. */
+  targetToFloor?: number
 }
 
 export interface Case {
@@ -32,6 +34,10 @@ export interface Bench {
   name: string
   about: string
   metrics: readonly Metric[]
+  /** How often each case is measured when the user does not say. Default 5. */
+  rounds?: number
+  /** Variables of what it needs beside npm's packages (scripts/rings/prepare.ts). */
+  rings?: readonly string[]
   /** Everything that is not measured: servers, objects. */
   prepare(settings: BenchSettings): Promise<Prepared>
 }

@@ -41,8 +41,10 @@ function tableOf(result: BenchResult, api: string): string[] {
   ]
 }
 
-function targetOf({ target, better }: Metric): string {
-  return target === undefined ? '' : `${better === 'less' ? '<=' : '>='} ${target}`
+function targetOf({ target, targetToFloor, better }: Metric): string {
+  const sign = better === 'less' ? '<=' : '>='
+  const parts = [target === undefined ? '' : `${sign} ${target}`, targetToFloor === undefined ? '' : `${sign} ${targetToFloor}x floor`]
+  return parts.filter(Boolean).join(', ')
 }
 
 function cellOf({ role, summary, ratios }: CaseResult, metric: Metric): string {
@@ -53,14 +55,15 @@ function cellOf({ role, summary, ratios }: CaseResult, metric: Metric): string {
     ...(ratio.toFloor === undefined ? [] : [`${short(ratio.toFloor)}x floor`]),
     ...(ratio.toPeer === undefined ? [] : [`${short(ratio.toPeer)}x peer`]),
   ]
-  const missed = role === 'ours' && isMissed(spread, metric) ? ' **missed**' : ''
+  const missed = role === 'ours' && isMissed(spread, ratio, metric) ? ' **missed**' : ''
   return `${rangeOf(spread)}${missed}${beside.length > 0 ? `<br>${beside.join(', ')}` : ''}`
 }
 
 /** By the median: the extremes of a shared machine are shown, not judged. */
-function isMissed({ median }: Spread, { target, better }: Metric): boolean {
-  if (target === undefined) return false
-  return better === 'less' ? median > target : median < target
+function isMissed({ median }: Spread, { toFloor }: { toFloor?: number }, { target, targetToFloor, better }: Metric): boolean {
+  const misses = (value: number | undefined, wanted: number | undefined): boolean =>
+    value !== undefined && wanted !== undefined && (better === 'less' ? value > wanted : value < wanted)
+  return misses(median, target) || misses(toFloor, targetToFloor)
 }
 
 function rangeOf({ median, min, max }: Spread): string {

@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from 'node:path'
 /** Folder of src/ → folders that it may import from, beside itself. The picture is in docs/architecture.md. */
 export const LAYERS: Record<string, readonly string[]> = {
   env: [],
+  sigv4: [],
   telemetry: [],
   sessions: [],
   crds: ['sessions', 'kube'],
@@ -10,10 +11,10 @@ export const LAYERS: Record<string, readonly string[]> = {
   activity: ['env', 'kube'],
   oidc: ['env', 'crds'],
   operator: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'metering', 'telemetry'],
-  gateway: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'telemetry'],
-  local: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'metering', 'telemetry'],
+  gateway: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'metering', 'sigv4', 'telemetry'],
+  local: ['env', 'kube', 'crds', 'sessions', 'activity', 'oidc', 'metering', 'sigv4', 'telemetry'],
   metering: ['env', 'kube', 'crds', 'sessions', 'telemetry'],
-  cli: ['env', 'kube', 'crds', 'sessions', 'metering', 'telemetry'],
+  cli: ['env', 'kube', 'crds', 'sessions', 'metering', 'sigv4', 'telemetry'],
 }
 
 /** Only types cross here: crds describes Kubernetes objects and calls nobody. */

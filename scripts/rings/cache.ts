@@ -32,11 +32,18 @@ export function cached(name: string, make: (folder: string) => void, tryOut: (fo
 function moveInto(fresh: string, path: string, tryOut: (folder: string) => void): void {
   if (existsSync(path) && runsWell(() => tryOut(path))) return
   try {
-    if (existsSync(path)) renameSync(path, mkdtempSync(`${fresh}-old-`))
+    if (existsSync(path)) setAside(path, fresh)
     renameSync(fresh, path)
   } catch (error) {
     if (!existsSync(path)) throw error
   }
+}
+
+/** What does not work: out of the way in one step, then removed. */
+function setAside(path: string, fresh: string): void {
+  const aside = mkdtempSync(`${fresh}-old-`)
+  renameSync(path, aside)
+  rmSync(aside, { recursive: true, force: true })
 }
 
 function runsWell(action: () => void): boolean {

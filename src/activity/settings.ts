@@ -17,10 +17,16 @@ export const redisSettings = {
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, ".", "_" and "-", at most 64')
     .default('carrel')
     .describe('Name of this installation among those that share a Redis.'),
+  redisWaitSeconds: z.coerce
+    .number()
+    .min(0)
+    .optional()
+    .describe('How long to wait at start for a Redis that cannot be used yet; without it, one attempt.'),
 }
 
 export interface RedisSettings {
   redis: string
   redisCaFile?: string | undefined
   redisPrefix: string
+  redisWaitSeconds?: number | undefined
 }

@@ -19,6 +19,7 @@ export type Uses = { known: ReadonlyMap<string, SessionUse> } | { unknown: strin
 
 /** Hosts that are Amazon's: the variable may have been set for them, and the cluster's token is not theirs to see. */
 const AMAZON = /(^|\.)(amazonaws\.com(\.cn)?|api\.aws)$/
+export const isAmazons = ({ hostname }: URL): boolean => AMAZON.test(hostname)
 
 /** Asks the gateway which sessions are in use. Never fails a command: what it shows beside this is worth having. */
 export async function usesOf(
@@ -56,7 +57,7 @@ function refusalOf(gateway: string, fromVariable: boolean): string | undefined {
   if (url === undefined || !/^https?:$/.test(url.protocol)) return `${JSON.stringify(gateway)} is no URL of a gateway`
   const isHere = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(\.\d+){3}$/.test(url.hostname)
   if (url.protocol === 'http:' && !isHere) return `${gateway} would get your token in clear text: name it with https://`
-  if (fromVariable && AMAZON.test(url.hostname)) {
+  if (fromVariable && isAmazons(url)) {
     return 'AWS_ENDPOINT_URL_BEDROCK_AGENTCORE names Amazon, and your cluster token is not for it: name your gateway with --gateway'
   }
   return undefined

@@ -8,6 +8,7 @@ import { loadCluster } from '../kube/credentials.ts'
 import { httpTransport } from '../kube/http-transport.ts'
 import type { Cluster } from './env.ts'
 import { CommandFailure } from './failure.ts'
+import { readPodLog } from './logs/pod-log.ts'
 
 /** A person waits. */
 const REQUEST_TIMEOUT_MS = 10_000
@@ -28,6 +29,7 @@ export function openCluster(kubeconfig: string | undefined, variables: Readonly<
         request: (request) => transport.request({ timeoutMs: REQUEST_TIMEOUT_MS, ...request }),
         watch: (request) => transport.watch(request),
       },
+      log: (request) => readPodLog(access, request),
       namespace: path === undefined ? 'default' : namespaceOf(path),
       token: access.token?.(),
     }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { systemClock, systemRandom } from '../env/system.ts'
 import { openCluster } from './cluster.ts'
 import { fetchJson } from './gateway-json.ts'
+import { post, standardInput } from './invoke/post.ts'
 import { runCli } from './program.ts'
 import { systemScreen } from './screen.ts'
 
@@ -28,6 +29,8 @@ process.exitCode = await runCli(process.argv.slice(2), version, {
   screen,
   cluster: ({ kubeconfig }) => openCluster(kubeconfig, process.env),
   fetchJson,
+  post,
+  input: standardInput,
   variables: process.env,
   enough,
 })

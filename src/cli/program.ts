@@ -1,58 +1,19 @@
 /** Adapter: the commands and their flags, by commander. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { describe, type DescribeOptions } from './describe/show.ts'
 import type { CliEnv } from './env.ts'
+import { EXAMPLES } from './examples.ts'
 import { CommandFailure } from './failure.ts'
+import { invoke, type InvokeOptions } from './invoke/invoke.ts'
 import { createKey, type KeyOutput } from './keys/create.ts'
 import { listKeys } from './keys/list.ts'
 import { revokeKey } from './keys/revoke.ts'
 import { rotateKey } from './keys/rotate.ts'
+import { showLogs, type LogsOptions } from './logs/show.ts'
 import { showSessions, type SessionsOptions } from './sessions/show.ts'
 import { harmless } from './text.ts'
 import { showUsage, type UsageOptions } from './usage/show.ts'
 import { GROUPINGS } from './usage/sums.ts'
-
-const EXAMPLES = {
-  carrel: `
-Examples:
-  carrel keys create --user ann           a key for the Kubernetes user ann, and how to let her call agents
-  carrel sessions -A --watch              every session, live
-  carrel usage --by owner                 CPU-seconds and GB-seconds of each owner
-
-The cluster is that of --kubeconfig, KUBECONFIG or ~/.kube/config. Exit codes: 0 done, 1 failed, 2 wrong usage.`,
-  keys: `
-An access key stands for a Kubernetes user and its groups; what it may do, Roles say. It signs as an AWS key does, so that
-every AWS SDK can use it. It is a Secret of type carrel.dev/access-key in the namespace carrel-system.`,
-  create: `
-Examples:
-  carrel keys create --user ann
-  carrel keys create --user ci --group agent-callers --group builders
-  eval "$(carrel keys create --user ann -o env)"      into this shell, without showing it`,
-  rotate: `
-Examples:
-  carrel keys rotate CARRELABCDEFGHIJKLMN               the old one works for another hour
-  carrel keys rotate CARRELABCDEFGHIJKLMN --grace 7d
-  carrel keys rotate CARRELABCDEFGHIJKLMN --grace 0     it leaked: the old one stops within 5 s
-
-Sessions stay with their owner: a new key of the same user opens the same ones.`,
-  sessions: `
-Examples:
-  carrel sessions
-  carrel sessions -A --runtime billing -o wide
-  carrel sessions -o json | jq '.[] | select(.activity == "Idle") | .sessionId'
-  carrel sessions --watch
-
-ACTIVITY is Active while a call, a stream or a busy agent holds the session, otherwise Idle and since when. It is asked of the
-gateway that --gateway or AWS_ENDPOINT_URL_BEDROCK_AGENTCORE names, with the kubeconfig's bearer token or CARREL_GATEWAY_TOKEN.
-GB-S is by the peak rule (price book V1); -o wide shows both.`,
-  usage: `
-Examples:
-  carrel usage                            of each runtime in the current namespace
-  carrel usage -A --by owner
-  carrel usage --by session -o json
-
-GB-S PEAK counts each second at the peak so far (price book V1), GB-S IN USE at the most of the last 120 s (V2); both at least
-128 MB. Usage is of the sessions that are still listed.`,
-}
 
 /** Runs one command; answers the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function runCli(argv: readonly string[], version: string, env: CliEnv): Promise<0 | 1 | 2> {
@@ -69,7 +30,7 @@ export async function runCli(argv: readonly string[], version: string, env: CliE
 
 function programOf(version: string, env: CliEnv): Command {
   const program = new Command('carrel')
-    .description('Carrel: who may call agents, which sessions there are, and what they used.')
+    .description('Carrel: who may call agents, which sessions there are, why they ended, and what they used.')
     .version(version, '-V, --version', 'show the version')
     .helpOption('-h, --help', 'show this')
     .helpCommand(false)
@@ -80,6 +41,9 @@ function programOf(version: string, env: CliEnv): Command {
   addKeys(program, env)
   addSessions(program, env)
   addUsage(program, env)
+  addDescribe(program, env)
+  addLogs(program, env)
+  addInvoke(program, env)
   return program
 }
 
@@ -133,15 +97,51 @@ function addUsage(program: Command, env: CliEnv): void {
     .action((options: UsageOptions) => showUsage(env, options))
 }
 
+function addDescribe(program: Command, env: CliEnv): void {
+  onCluster(inNamespace(program.command('describe')))
+    .description('Tell the story of a session or a runtime: state, pod, times, events, why it ended, what to do.')
+    .argument('<what>', 'a session (its name, its id, or the id as `carrel sessions` shows it) or an AgentRuntime')
+    .option('--runtime <name>', 'only sessions of this AgentRuntime')
+    .option('--gateway <url>', 'gateway that is asked who is in use (AWS_ENDPOINT_URL_BEDROCK_AGENTCORE)')
+    .addOption(choice('-o, --output <form>', 'text or json', ['text', 'json'], 'text'))
+    .addHelpText('after', EXAMPLES.describe)
+    .action((what: string, options: DescribeOptions) => describe(env, what, options))
+}
+
+function addLogs(program: Command, env: CliEnv): void {
+  onCluster(inNamespace(program.command('logs')))
+    .description("Show what a session's agent wrote; when its pod is gone, the last lines that were kept.")
+    .argument('<session>', 'its name, its id, or the id as `carrel sessions` shows it')
+    .option('--runtime <name>', 'only sessions of this AgentRuntime')
+    .option('-f, --follow', 'go on until the pod ends; Ctrl-C ends')
+    .option('--tail <lines>', 'only the last lines')
+    .addOption(choice('-c, --container <name>', 'agent or meter', ['agent', 'meter'], 'agent'))
+    .addHelpText('after', EXAMPLES.logs)
+    .action((session: string, options: LogsOptions) => showLogs(env, session, options))
+}
+
+function addInvoke(program: Command, env: CliEnv): void {
+  onCluster(inNamespace(program.command('invoke')))
+    .description('Call an agent as an AWS SDK does, with the key of the shell. Its answer streams to standard output.')
+    .argument('<runtime>', 'AgentRuntime, or its ARN (then no cluster is asked)')
+    .option('--url <url>', 'gateway (AWS_ENDPOINT_URL_BEDROCK_AGENTCORE, else http://127.0.0.1:8700)')
+    .option('--session <id>', 'session id, 33 to 256 characters; default a new one')
+    .option('--payload <json>', 'what the agent gets; - reads standard input', '{}')
+    .option('--qualifier <endpoint>', 'endpoint of the runtime; default DEFAULT')
+    .addHelpText('after', EXAMPLES.invoke)
+    .action((runtime: string, options: InvokeOptions) => invoke(env, runtime, options))
+}
+
 function onCluster(command: Command): Command {
   return command.option('--kubeconfig <file>', 'cluster and user (KUBECONFIG)').allowExcessArguments(false)
 }
 
+function inNamespace(command: Command): Command {
+  return command.option('-n, --namespace <name>', "namespace; default that of the kubeconfig's context")
+}
+
 function scoped(command: Command): Command {
-  return command
-    .option('-n, --namespace <name>', "namespace; default that of the kubeconfig's context")
-    .option('-A, --all-namespaces', 'in every namespace')
-    .option('--runtime <name>', 'only of this AgentRuntime')
+  return inNamespace(command).option('-A, --all-namespaces', 'in every namespace').option('--runtime <name>', 'only of this AgentRuntime')
 }
 
 /** One of a few, the rest refused before anything is asked. */

@@ -21,6 +21,7 @@ export function systemScreen(): Screen & { restore(): void } {
       return isTerminal ? { columns: stdout.columns, rows: stdout.rows } : undefined
     },
     out: (text) => void stdout.write(`${text}\n`),
+    stream: (part) => void stdout.write(part),
     note: (text) => void stderr.write(`${text}\n`),
     draw(lines) {
       const enter = drawn === undefined ? ENTER : ''

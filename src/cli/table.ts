@@ -52,6 +52,6 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   ]
 }
 
-function painted(text: string, tone: Tone | 'title' | undefined): string {
+export function painted(text: string, tone: Tone | 'title' | undefined): string {
   return tone === undefined ? text : `\u001b[${CODES[tone]}m${text}\u001b[0m`
 }

@@ -3,6 +3,11 @@ import type { KubeObject } from '../kube/objects.ts'
 import { authorizer, authorizerRules } from './authorizer.ts'
 import { conditions } from './conditions.ts'
 import { defineKind } from './define-kind.ts'
+import { environment, environmentRules, secretName } from './environment.ts'
+import { placement } from './placement.ts'
+import { resourceRules, resources } from './resources.ts'
+import { securityContext } from './security-context.ts'
+import { volumeRules, volumes } from './volumes.ts'
 
 /** Names that the session pods' names can carry: 35 + 1 + 20 + 1 + 6 characters fit the 63 of a DNS label. */
 export const RUNTIME_NAME = { pattern: '^[a-z]([-a-z0-9]*[a-z0-9])?$', maxLength: 35 }
@@ -19,6 +24,9 @@ export const DEFAULT_LIMITS = {
   endedSessions: 1_000,
 }
 
+/** SDK agents hold SIGTERM for 10 s while a stream is open, and a stop is due within 5. */
+export const DEFAULT_LIFECYCLE = { idleTimeoutSeconds: 900, maxLifetimeSeconds: 28_800, stopGraceSeconds: 4 }
+
 const command = z.array(z.string().min(1).max(4096)).min(1).max(64)
 
 const specSchema = z.object({
@@ -29,6 +37,15 @@ const specSchema = z.object({
           image: z.string().min(1).max(1024).describe('Image of the agent. Used where session pods are containers.'),
           command: command.optional().describe("Replaces the image's entrypoint."),
           args: z.array(z.string().max(4096)).max(64).optional(),
+          imagePullPolicy: z
+            .enum(['Always', 'IfNotPresent', 'Never'])
+            .optional()
+            .describe('When a node fetches the image; by default Always for the tag latest, else IfNotPresent.'),
+          imagePullSecrets: z
+            .array(z.object({ name: secretName }))
+            .max(10)
+            .optional()
+            .describe("Secrets of the runtime's namespace with which a node may fetch the image."),
         })
         .optional(),
       code: z
@@ -44,21 +61,25 @@ const specSchema = z.object({
     })
     .describe('What to run. A cluster runs the container, a laptop the code; one manifest can carry both.'),
   protocol: z.enum(['HTTP']).default('HTTP').describe('What the agent speaks (contract 1.1). HTTP: port 8080, /invocations and /ping.'),
-  environment: z
-    .array(
-      z.object({
-        name: z
-          .string()
-          .min(1)
-          .max(100)
-          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
-        value: z.string().max(5000),
-      }),
-    )
-    .max(50)
-    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+  environment: environment.optional(),
+  resources,
+  securityContext,
+  runtimeClassName: z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
     .optional()
-    .describe('Environment of the agent. It wins over what Carrel injects.'),
+    .describe('RuntimeClass that isolates sessions: one of those that the installation allows; by default the one that it names.'),
+  serviceAccountName: z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
+    .optional()
+    .describe("ServiceAccount of the runtime's namespace whose token the agent gets. Without one it gets no token."),
+  placement: placement.optional(),
+  volumes: volumes.optional(),
   authorizer: authorizer.optional(),
   sessionOwnership: z
     .enum(['Caller', 'Runtime'])
@@ -123,8 +144,14 @@ const specSchema = z.object({
         .max(LONGEST_LIFETIME_SECONDS)
         .default(28_800)
         .describe('A session ends this long after it started, whatever it does.'),
+      stopGraceSeconds: z
+        .int()
+        .min(1)
+        .max(600)
+        .default(4)
+        .describe('Between SIGTERM and SIGKILL. While it lasts, the next call of the session waits.'),
     })
-    .default({ idleTimeoutSeconds: 900, maxLifetimeSeconds: 28_800 }),
+    .default(DEFAULT_LIFECYCLE),
   startTimeoutSeconds: z
     .int()
     .min(1)
@@ -189,6 +216,9 @@ export const AGENT_RUNTIMES = defineKind<AgentRuntime>({
       holds: (endpoints: { name: string }[]) => endpoints.every(({ name }) => name !== 'DEFAULT'),
       message: 'DEFAULT is there by itself and follows the latest version',
     },
+    ...environmentRules,
+    ...resourceRules,
+    ...volumeRules,
     ...authorizerRules,
   ],
   columns: [

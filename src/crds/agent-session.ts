@@ -46,7 +46,7 @@ const usage = z
     measuredSeconds: amount.describe('Time that was measured.'),
     bridgedSeconds: amount.optional().describe('Of it, gaps between two readings that were filled from both ends.'),
     missedSeconds: amount.optional().describe('At the end, nobody measured for this long: the figures are short by at most that and 1 s.'),
-    source: z.string().max(32).optional().describe('Where it was read: ProcessTree, CgroupV2, CgroupV1.'),
+    source: z.string().max(32).optional().describe('Where it was read: ProcessTree, CgroupV2, CgroupV1, Guest.'),
     updatedAt: z.string().max(32),
   })
   .describe('Of the incarnation that it names. Written when it has ended, and while it lives at most once a minute.')
@@ -91,10 +91,14 @@ export const SESSION_UID_LABEL = 'carrel.dev/session-uid'
 export const INCARNATION_LABEL = 'carrel.dev/incarnation'
 /** On AgentSessions and pods, for `kubectl get -l`. */
 export const RUNTIME_LABEL = 'carrel.dev/runtime'
+/** On pods: the runtime's version that it runs. */
+export const VERSION_LABEL = 'carrel.dev/version'
 /** On pods of a code artifact: the directory, for the process kubelet. */
 export const CODE_DIRECTORY_ANNOTATION = 'carrel.dev/code-directory'
 /** The container that runs the agent; its status, not the pod's phase, decides. */
 export const AGENT_CONTAINER = 'agent'
+/** Beside it: `src/metering/sidecar`. */
+export const METER_CONTAINER = 'meter'
 /** Contract 1.1, protocol HTTP. */
 export const AGENT_PORT = 8080
 

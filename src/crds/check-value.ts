@@ -26,11 +26,13 @@ export function checkValue(schema: StructuralSchema, value: unknown, path: strin
   return causes.length > 0 && old !== undefined && isDeepStrictEqual(value, old) ? [] : causes
 }
 
+/** A schema without a type is of an integer or a string. */
 function typeCauses({ type, format }: StructuralSchema, value: unknown, path: string): Cause[] {
   const actual = typeOf(value)
+  if (type === undefined && (actual === 'integer' || actual === 'string')) return []
   if (actual === type || (type === 'number' && actual === 'integer')) return []
   const byFormat = format !== undefined && !['string', 'array', 'null'].includes(actual)
-  const [wanted, found] = byFormat ? [format, FORMAT_OF[actual] ?? ''] : [type, actual]
+  const [wanted, found] = byFormat ? [format, FORMAT_OF[actual] ?? ''] : [type ?? 'integer,string', actual]
   return [
     {
       reason: 'FieldValueTypeInvalid',

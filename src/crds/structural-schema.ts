@@ -10,7 +10,8 @@ import { pruneUnknown } from './prune.ts'
 /** What a CustomResourceDefinition may say of a value: the part of the structural subset of OpenAPI 3.0 that Carrel uses. */
 export interface StructuralSchema {
   description?: string
-  type: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean'
+  /** Absent of what is an integer or a string alone. */
+  type?: 'object' | 'array' | 'string' | 'integer' | 'number' | 'boolean'
   format?: string
   default?: unknown
   enum?: string[]
@@ -29,6 +30,7 @@ export interface StructuralSchema {
   items?: StructuralSchema
   'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map'
   'x-kubernetes-list-map-keys'?: string[]
+  'x-kubernetes-int-or-string'?: true
   'x-kubernetes-validations'?: { rule: string; message: string; fieldPath?: string }[]
 }
 
@@ -55,10 +57,11 @@ const KEYWORDS = [
   'items',
   'x-kubernetes-list-type',
   'x-kubernetes-list-map-keys',
+  'x-kubernetes-int-or-string',
 ] as const
 
 /** zod types whose meaning survives; all others lose it silently, or have none in a CRD. */
-const TYPES = new Set(['string', 'number', 'boolean', 'enum', 'object', 'array', 'record', 'optional', 'default'])
+const TYPES = new Set(['string', 'number', 'boolean', 'enum', 'object', 'array', 'record', 'optional', 'default', 'union'])
 /** Formats that the API server knows and reads as zod does (`duration`, for one, it reads as Go's). */
 const FORMATS = new Set(['date-time', 'int32', 'int64'])
 /** The API server compiles patterns with RE2, which has neither look-around nor back-references. */
@@ -74,8 +77,10 @@ export function structuralSchema(schema: z.ZodType, path: string): StructuralSch
 
 /** JSON Schema would drop these without a word. */
 function refuseLossy(schema: unknown, path: string): void {
-  const { type, checks = [], keyType } = (schema as LossyView)._zod.def
+  const { type, checks = [], keyType, options } = (schema as LossyView)._zod.def
   if (!TYPES.has(type)) fail(path, `z.${type} has no structural schema: write one object of optional fields and CEL rules`)
+  if (options && type === 'union' && options.map(({ _zod }) => _zod.def.type).join() !== 'number,string')
+    fail(path, 'z.union has no structural schema, but of an integer and a string: write one object of optional fields and CEL rules')
   if (checks.some(({ _zod }) => _zod.def.check === 'custom')) fail(path, 'refine() would be lost: write a CEL rule with its twin')
   if (checks.some(({ _zod }) => _zod.def.check === 'overwrite'))
     fail(path, 'the API server changes no values: leave trim() and the like out')
@@ -83,13 +88,14 @@ function refuseLossy(schema: unknown, path: string): void {
 }
 
 interface LossyView {
-  _zod: { def: { type: string; checks?: { _zod: { def: { check: string } } }[]; keyType?: LossyView } }
+  _zod: { def: { type: string; checks?: { _zod: { def: { check: string } } }[]; keyType?: LossyView; options?: LossyView[] } }
 }
 
 function converted(said: JsonSchema, path: string): StructuralSchema {
   const { '~standard': _standard, ...given } = said
   if (given['additionalProperties'] === false) delete given['additionalProperties']
   if (given['type'] === 'integer') boundInteger(given)
+  if (given['x-kubernetes-int-or-string']) foldUnion(given, path)
   refuseUnknownKeywords(given, path)
   const { properties, items, additionalProperties } = given as {
     properties?: Record<string, JsonSchema>
@@ -116,12 +122,22 @@ function boundInteger(schema: JsonSchema): void {
   schema['format'] = Number(schema['maximum'] ?? Infinity) <= INT32_MAX ? 'int32' : 'int64'
 }
 
+/** The API server says `integer or string` by one word; what holds for either stands beside it. */
+function foldUnion(schema: JsonSchema, path: string): void {
+  for (const option of schema['anyOf'] as JsonSchema[]) {
+    if (option['type'] === 'integer') boundInteger(option)
+    const lost = Object.keys(option).find((key) => key !== 'type' && key !== 'format')
+    if (lost !== undefined) fail(path, `${lost} of one half of the union would be lost: write it in meta()`)
+  }
+  delete schema['anyOf']
+}
+
 function refuseUnknownKeywords(schema: JsonSchema, path: string): void {
   const unknown = Object.keys(schema).find((key) => !(KEYWORDS as readonly string[]).includes(key))
   if (unknown === 'definitions') fail(path, 'references cannot be said: leave meta({ id }) and recursion out')
   if (unknown !== undefined) fail(path, `${unknown} cannot be said in a structural schema`)
   const { type, format, pattern } = schema as { type?: string; format?: string; pattern?: string }
-  if (typeof type !== 'string') fail(path, 'a structural schema needs a type')
+  if (typeof type !== 'string' && !schema['x-kubernetes-int-or-string']) fail(path, 'a structural schema needs a type')
   if (format !== undefined && !FORMATS.has(format))
     fail(path, `the API server does not know or reads otherwise the format ${format}: write a pattern`)
   if (pattern !== undefined && NOT_RE2.test(pattern))

@@ -3,10 +3,11 @@ import type { ServerResponse } from 'node:http'
 import { GatewayError, agentFailed } from './errors.ts'
 import type { Headers } from './http/headers-in.ts'
 import { toAgent, type Forwarded as AgentHeaders } from './proxy/agent-headers.ts'
-import { BrokenOff, Refused, forward, type Forwarded } from './proxy/forward.ts'
+import { BrokenOff, forward, type Forwarded } from './proxy/forward.ts'
 import type { Pools } from './proxy/pools.ts'
 import type { Payload } from './proxy/spool.ts'
 import type { Caller, Entered, RuntimeTarget, Sessions } from './session-port.ts'
+import { NotProven, Refused, type Unproven } from './upstream.ts'
 
 export interface Invocation {
   target: RuntimeTarget
@@ -20,7 +21,7 @@ export interface Invocation {
   onEntered(): void
 }
 
-/** A pod that refused a connection is entered again this often: it may just have ended. */
+/** A pod that refused a connection, or was not proven, is entered again this often: it may just have ended. */
 const MOST_ENTRIES = 3
 /** For a payload that cannot be sent twice. */
 const RETRY_AFTER_MS = 1_000
@@ -33,7 +34,7 @@ export async function invoke(invocation: Invocation, sessions: Sessions, pools: 
   const { metadata } = target.runtime
   for (let entries = 1; ; entries += 1) {
     const entered = await sessions.enter(target, caller, sessionId, signal)
-    if (entered.outcome !== 'entered') throw await notEntered(entered, caller)
+    if (entered.outcome !== 'entered') throw await notEntered(entered, invocation)
     invocation.onEntered()
     const call = {
       path: '/invocations',
@@ -51,6 +52,7 @@ export async function invoke(invocation: Invocation, sessions: Sessions, pools: 
       if (body.fault) throw body.fault
       if (refused && !body.isRepeatable) throw busy(RETRY_AFTER_MS)
       if (refused && entries < MOST_ENTRIES) continue
+      if (error instanceof NotProven) throw unproven(error.why, target, RETRY_AFTER_MS, error)
       throw await brokenOff(error as Error, entered.ended)
     } finally {
       entered.release(refused)
@@ -63,7 +65,7 @@ function passedOn({ policy }: RuntimeTarget): Pick<AgentHeaders, 'allowed' | 'be
   return { allowed: policy.allowedHeaders, bearer: customJWT && { mayPassOn: customJWT.allowedAudience !== undefined } }
 }
 
-async function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, caller: Caller): Promise<GatewayError> {
+async function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, { caller, target }: Invocation): Promise<GatewayError> {
   switch (entered.outcome) {
     case 'failed': {
       const log =
@@ -72,6 +74,8 @@ async function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, cal
     }
     case 'busy':
       return busy(entered.retryAfterMs)
+    case 'unproven':
+      return unproven(entered.why, target, entered.retryAfterMs)
     case 'unavailable':
       return new GatewayError(
         'ThrottlingException',
@@ -85,6 +89,20 @@ async function notEntered(entered: Exclude<Entered, { outcome: 'entered' }>, cal
 
 function busy(retryAfterMs: number): GatewayError {
   return new GatewayError('RetryableConflictException', 'Session operation in progress, please retry', { retryAfterMs })
+}
+
+/** Another pod at the address means that this gateway's view is old, which passes; a meter that is silent does not come back by itself. */
+function unproven(why: Unproven, { runtime: { metadata } }: RuntimeTarget, retryAfterMs: number, cause?: Error): GatewayError {
+  if (why === 'otherPod') {
+    const what = "Nothing was sent: another pod answers at the session's address. The session's own is being looked for, please retry"
+    return new GatewayError('RetryableConflictException', what, { retryAfterMs, cause })
+  }
+  const what = why === 'noMeter' ? 'does not answer' : 'answers what no meter answers'
+  return agentFailed(
+    `Nothing was sent: the session's pod could not be proven to be its own, because the meter beside the agent ${what}. ` +
+      `See its log: kubectl logs -n ${metadata.namespace} -l carrel.dev/runtime=${metadata.name} -c meter --tail=50`,
+    cause,
+  )
 }
 
 async function brokenOff(error: Error, ended: Promise<{ reason: string }>): Promise<Error> {

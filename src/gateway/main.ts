@@ -9,7 +9,6 @@ import { openAuthorizers } from '../oidc/open.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { openLog } from '../telemetry/log.ts'
 import { onParentGone, reportToParent } from '../telemetry/parent.ts'
-import { tcpDial } from './proxy/dial.ts'
 import { gatewaySettings } from './settings.ts'
 import { DEFAULT_SPOOL_LIMITS, startGateway } from './start.ts'
 
@@ -23,7 +22,7 @@ const kubernetes = httpTransport(loadCluster({ kubeconfig: settings.kubeconfig }
 const base = { clock: systemClock, random: systemRandom, log }
 const oidc = openAuthorizers(base, settings)
 const opened = await openActivity(settings, base, () => activityOverTransport(kubernetes))
-const env = { ...base, kubernetes, activity: opened.activity, dial: tcpDial }
+const env = { ...base, kubernetes, activity: opened.activity }
 const registry = new Metrics()
 registry.ofThisProcess()
 
@@ -39,6 +38,7 @@ const gateway = await startGateway(env, {
   authorizers: oidc.authorizers,
   logSubjects: settings.logSubjects,
   connectionsPerAddress: settings.connectionsPerAddress,
+  proof: settings.proof === 'none' ? 'none' : { meterSecret: settings.meterSecret! },
   registry,
 })
 log.info({ port: gateway.port }, 'gateway listens')

@@ -1,5 +1,6 @@
 import { Metrics, type MetricDefinition } from '../telemetry/metrics.ts'
 import { CATALOGUE } from './errors.ts'
+import { UNPROVEN, type Unproven } from './upstream.ts'
 
 /** What a request was for; `Unknown` when its target could not be read. */
 export const OPERATIONS = [
@@ -81,6 +82,12 @@ export const GATEWAY_METRICS = {
     help: 'Payloads of signed calls that are held now.',
     labels: { place: ['disk', 'memory'] },
   },
+  proofs: {
+    kind: 'counter',
+    name: 'carrel_gateway_proofs_total',
+    help: 'Proofs that pods were asked for, one for each new connection. Without "proven" nothing was sent: another pod was at the address, its meter did not answer, or what answered was no meter.',
+    labels: { outcome: ['proven', ...UNPROVEN] },
+  },
   upstream: { kind: 'gauge', name: 'carrel_gateway_upstream_connections', help: 'Connections to agents that are open now.' },
 } as const satisfies Record<string, MetricDefinition>
 
@@ -99,6 +106,7 @@ export class GatewayMetrics implements LimitObserver {
   readonly #openWait
   readonly #authFailures
   readonly #limited
+  readonly #proofs
 
   /** Throws when `metrics` has a gateway already. */
   constructor(metrics: Metrics = new Metrics()) {
@@ -110,6 +118,7 @@ export class GatewayMetrics implements LimitObserver {
     this.#openWait = metrics.histogram(GATEWAY_METRICS.openWait)
     this.#authFailures = metrics.counter(GATEWAY_METRICS.authFailures)
     this.#limited = metrics.counter(GATEWAY_METRICS.limited)
+    this.#proofs = metrics.counter(GATEWAY_METRICS.proofs)
   }
 
   /** What is read when somebody asks. Once. */
@@ -146,6 +155,10 @@ export class GatewayMetrics implements LimitObserver {
 
   limited(limit: Limit): void {
     this.#limited({ limit })
+  }
+
+  proved(outcome: 'proven' | Unproven): void {
+    this.#proofs({ outcome })
   }
 
   exposition(): Promise<{ contentType: string; text: string }> {

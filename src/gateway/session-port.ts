@@ -2,6 +2,7 @@ import type { AgentRuntime } from '../crds/agent-runtime.ts'
 import type { Authorizer } from '../crds/authorizer.ts'
 import type { EndReason } from '../sessions/end-reason.ts'
 import type { Owner } from '../sessions/key.ts'
+import type { Unproven, UpstreamPod } from './upstream.ts'
 
 /** Who calls, once authentication is complete. */
 export interface Caller {
@@ -46,8 +47,8 @@ export interface Sessions {
 export type Entered =
   | {
       outcome: 'entered'
-      pod: { uid: string; address: string; port: number }
-      /** Idempotent. `refused`: the pod refused the connection, so it is dialled again before the next call. */
+      pod: UpstreamPod
+      /** Idempotent. `refused`: the pod refused the connection, or did not prove itself, so it is dialled again before the next call. */
       release(refused?: boolean): void
       /** Settles if the session ends while the call is open. */
       ended: Promise<{ reason: EndReason }>
@@ -56,5 +57,7 @@ export type Entered =
   | { outcome: 'failed'; reason: EndReason; message: string; lastLog: string[] }
   /** Still being provisioned or torn down when the call's patience ended. */
   | { outcome: 'busy'; retryAfterMs: number }
+  /** The pod's port answered to the end of the call's patience, and the pod was not proven to be the session's: nothing was sent. */
+  | { outcome: 'unproven'; why: Unproven; retryAfterMs: number }
   /** The API server, or the activity store, is out of reach. */
   | { outcome: 'unavailable'; retryAfterMs: number }

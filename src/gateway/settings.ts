@@ -5,7 +5,7 @@ import { arnSettings } from '../sessions/arn-settings.ts'
 import { DEFAULT_CONNECTIONS_PER_ADDRESS } from './limits/connections.ts'
 
 /** What an installer decides for a gateway. */
-export const gatewaySettings = z.object({
+const fields = z.object({
   ...arnSettings,
   ...redisSettings,
   ...oidcSettings,
@@ -30,6 +30,21 @@ export const gatewaySettings = z.object({
     .default(false)
     .describe('Write the subjects of tokens and the ids of users into the access log as they are, not by hash.'),
   drainSeconds: z.coerce.number().min(0).default(30).describe('How long open calls get on SIGTERM.'),
+  proof: z
+    .enum(['meter', 'none'])
+    .default('meter')
+    .describe("Whether each new connection to a pod is proven by the pod's meter; none only on a laptop, where no address is used twice."),
+  meterSecret: z
+    .string()
+    .min(32)
+    .optional()
+    .describe("What the keys of meters are made from, the operator's; needed with proof=meter. Set the variable, never the flag."),
   kubeconfig: z.string().optional().describe('Kubeconfig file; without one, the service account of the pod.'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged.'),
+})
+
+/** Refuses to trust addresses by oversight: without a proof it has to be told so. */
+export const gatewaySettings = fields.refine(({ proof, meterSecret }) => proof === 'none' || meterSecret !== undefined, {
+  path: ['meterSecret'],
+  error: "proof=meter needs the operator's meter secret: set CARREL_METER_SECRET to the same 32 characters or more",
 })

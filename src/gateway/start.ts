@@ -16,7 +16,9 @@ import { TokenReviews } from './auth/cluster-tokens.ts'
 import { AccessReviews } from './auth/rights.ts'
 import type { GatewayEnv } from './env.ts'
 import { Gateway, type GatewayOptions } from './gateway.ts'
+import type { Proving } from './proxy/connect.ts'
 import { Pools } from './proxy/pools.ts'
+import { meterProof } from './proxy/prove.ts'
 
 export interface RunningGateway {
   gateway: Gateway
@@ -29,16 +31,22 @@ export interface RunningGateway {
 
 /** A caller waits no longer for a verdict. */
 const REVIEW_TIMEOUT_MS = 3_000
-/** `registry`: what the process counts; the gateway's own without one. */
 export interface StartOptions {
   authorizers: Bearers
+  /** The secret that the proofs of pods are made from. `none`: connections are not proven, so no address may ever have a second pod. */
+  proof: { meterSecret: string } | 'none'
+  /** What the process counts; the gateway's own without one. */
   registry?: Metrics
 }
 
 const MIB = 1024 * 1024
 export const DEFAULT_SPOOL_LIMITS = { perKeyBytes: 1024 * MIB, perAddressBytes: 1024 * MIB, totalBytes: 4096 * MIB }
 
-export async function startGateway(env: GatewayEnv, options: GatewayOptions & StartOptions): Promise<RunningGateway> {
+export async function startGateway(base: Omit<GatewayEnv, 'dial'>, options: GatewayOptions & StartOptions): Promise<RunningGateway> {
+  const { authorizers, registry, proof, ...rest } = options
+  const metrics = new GatewayMetrics(registry)
+  const pools = new Pools(provingBy(proof, base, metrics))
+  const env: GatewayEnv = { ...base, dial: pools }
   const end = new AbortController()
   const tables = new Tables(env, { namespace: SYSTEM_NAMESPACE, accessKeyType: ACCESS_KEY_TYPE }, end.signal)
   const name = `gateway-${uuid(env.random)}`
@@ -47,11 +55,8 @@ export async function startGateway(env: GatewayEnv, options: GatewayOptions & St
     end.signal,
   )
   const ready = Promise.all([tables.synced, lease.held]).then(() => undefined)
-  const { authorizers, registry, ...rest } = options
-  const metrics = new GatewayMetrics(registry)
   const limits = new Limits(env, tables, metrics)
   const desk = new SessionDesk(env, tables, { name, ready, limits, metrics })
-  const pools = new Pools()
   const reviewing = boundedTransport(env, env.kubernetes, REVIEW_TIMEOUT_MS)
   desk.onGone((podUID, reason) => pools.remove(podUID, reason === 'AgentExited' ? 'gently' : 'at once'))
   const rights = new AccessReviews(env.clock, reviewing)
@@ -81,6 +86,11 @@ export async function startGateway(env: GatewayEnv, options: GatewayOptions & St
       await Promise.all([stamping, lease.ended])
     },
   }
+}
+
+function provingBy(proof: StartOptions['proof'], { random }: Pick<GatewayEnv, 'random'>, metrics: GatewayMetrics): Proving {
+  if (proof === 'none') return 'none'
+  return meterProof({ random, secret: proof.meterSecret, told: (outcome) => metrics.proved(outcome) })
 }
 
 /** Kept as the Secrets change: a key that is deleted is unknown at once. */

@@ -26,7 +26,8 @@ export const usageReport = z.object({
   bridgedSeconds: amount,
   /** Before the end, nobody measured for this long: the figures are short by at most that and one interval. */
   missedSeconds: amount,
-  source: z.enum(['ProcessTree', 'CgroupV2', 'CgroupV1']),
+  /** `Guest`: seen from inside a microVM, so trusted as far as its kernel is, and never billed. */
+  source: z.enum(['ProcessTree', 'CgroupV2', 'CgroupV1', 'Guest']),
 })
 
 export type UsageReport = z.output<typeof usageReport>

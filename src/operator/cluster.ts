@@ -1,6 +1,6 @@
 import { AGENT_RUNTIMES } from '../crds/agent-runtime.ts'
 import type { AgentRuntime } from '../crds/agent-runtime.ts'
-import { AGENT_CONTAINER, AGENT_SESSIONS, RUNTIME_LABEL, SESSION_UID_LABEL } from '../crds/agent-session.ts'
+import { AGENT_SESSIONS, RUNTIME_LABEL, SESSION_UID_LABEL } from '../crds/agent-session.ts'
 import type { AgentSession } from '../crds/agent-session.ts'
 import { GATEWAYS_SELECTOR, SYSTEM_NAMESPACE } from '../crds/system.ts'
 import type { Env } from '../env/env.ts'
@@ -120,10 +120,16 @@ function controllerUIDs({ metadata }: ControllerRevision): string[] {
   return (metadata.ownerReferences ?? []).filter(({ controller }) => controller === true).map(({ uid }) => uid)
 }
 
-/** All that a session is judged by; ten thousand of them stay small. */
-function judgedPart(pod: Pod): Pod {
-  const { phase, reason, message, podIP, containerStatuses } = pod.status ?? {}
-  const ended = containerStatuses?.find((container) => container.name === AGENT_CONTAINER && container.state?.terminated)
+/** Longest message of kubelet or scheduler that is kept of a pod. */
+const LONGEST_KEPT = 1_000
+/** Of a pod that starts, and of one that is made to go. */
+const JUDGED_CONDITIONS = { PodScheduled: 'False', DisruptionTarget: 'True' } as Record<string, string>
+
+/** All that a session is judged by; ten thousand of them stay small: of one that runs well, no more than its address. */
+export function judgedPart(pod: Pod): Pod {
+  const { phase, reason, message, podIP, containerStatuses, conditions } = pod.status ?? {}
+  const telling = containerStatuses?.filter(({ state }) => state?.waiting ?? state?.terminated)
+  const judged = conditions?.filter(({ type, status }) => JUDGED_CONDITIONS[type] === status)
   return {
     ...withoutContent(pod),
     status: {
@@ -131,7 +137,16 @@ function judgedPart(pod: Pod): Pod {
       ...(reason ? { reason } : {}),
       ...(message ? { message } : {}),
       ...(podIP ? { podIP } : {}),
-      ...(ended ? { containerStatuses: [ended] } : {}),
+      ...(telling?.length ? { containerStatuses: telling.map((container) => withShortMessage(container)) } : {}),
+      ...(judged?.length ? { conditions: judged } : {}),
     },
   }
+}
+
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]
+
+function withShortMessage(container: ContainerStatus): ContainerStatus {
+  const { waiting } = container.state ?? {}
+  if (!waiting?.message) return container
+  return { ...container, state: { waiting: { ...waiting, message: waiting.message.slice(0, LONGEST_KEPT) } } }
 }

@@ -13,13 +13,28 @@ export interface OperatorEnv extends Env {
   meters: Meters
 }
 
+/** A pod as its meter is asked for it. */
+export interface MeteredPod {
+  uid: string
+  /** Of its session, whose key the meter beside an agent holds. */
+  sessionUID: string
+  /** Absent until it is known, and when the pod is gone. */
+  address: string | undefined
+}
+
+export type MeterAnswer =
+  | UsageReport
+  /** The meter knows of no such pod. */
+  | 'unknown'
+  /** There is no meter to ask. */
+  | 'unmetered'
+  /** The meter cannot see the pod, and says why: there is no figure. */
+  | { notVisible: string }
+
 /** Asks the meters of pods what they used. */
 export interface Meters {
-  /**
-   * `address`: the pod's, where each pod has a meter of its own. Rejects when the meter does not answer. `unknown`: it answers
-   * and knows of no such pod. `unmetered`: there is no meter to ask.
-   */
-  read(podUID: string, address: string | undefined): Promise<UsageReport | 'unknown' | 'unmetered'>
+  /** Rejects when the meter does not answer. */
+  read(pod: MeteredPod): Promise<MeterAnswer>
   /** The final report was written down: the meter may forget it. Idempotent; a meter that has none is fine. */
   acknowledge(podUID: string): Promise<void>
 }

@@ -107,9 +107,9 @@ export class OperatorMetrics implements ControllerObserver {
   counted(meters: Meters): Meters {
     return {
       acknowledge: (podUID) => meters.acknowledge(podUID),
-      read: async (podUID, address) => {
+      read: async (pod) => {
         try {
-          return await meters.read(podUID, address)
+          return await meters.read(pod)
         } catch (error) {
           this.#meterFailures({})
           throw error

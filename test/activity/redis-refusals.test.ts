@@ -198,7 +198,8 @@ test('a process with a Redis that it cannot use says so in one line, ends with 1
   writeFileSync(kubeconfig, JSON.stringify(config))
   for (const part of ['gateway', 'operator']) {
     const main = join(import.meta.dirname, '..', '..', 'src', part, 'main.ts')
-    const env: NodeJS.ProcessEnv = { ...process.env, CARREL_REDIS: withUser(server, USER.user, 'p@ss-wrong') }
+    const secrets = { CARREL_REDIS: withUser(server, USER.user, 'p@ss-wrong'), CARREL_METER_SECRET: 'x'.repeat(32) }
+    const env: NodeJS.ProcessEnv = { ...process.env, ...secrets }
     const run = (...flags: string[]): Promise<{ stdout: string; stderr: string }> =>
       promisify(execFile)(process.execPath, [main, '--kubeconfig', kubeconfig, ...flags], { env })
     const failed = await run().then(

@@ -106,6 +106,7 @@ test('defaults are copies: changing one changes no other object', () => {
   assert.deepEqual('object' in second && (second.object as unknown as { spec: { lifecycle: object } }).spec.lifecycle, {
     idleTimeoutSeconds: 900,
     maxLifetimeSeconds: 28_800,
+    stopGraceSeconds: 4,
   })
 })
 

@@ -62,6 +62,27 @@ function claim(inboundTokenClaimValueType: string, claimMatchOperator: string, c
   return { inboundTokenClaimName: 'role', inboundTokenClaimValueType, authorizingClaimMatchValue: { claimMatchOperator, claimMatchValue } }
 }
 
+const resources =
+  (given: object): Change =>
+  (r) =>
+    (r.spec.resources = given)
+
+const placement =
+  (given: object): Change =>
+  (r) =>
+    (r.spec.placement = given)
+
+const secretVariable =
+  (secretKeyRef: object): Change =>
+  (r) =>
+    (r.spec.environment = [{ name: 'API_KEY', valueFrom: { secretKeyRef } }])
+
+/** Named and placed apart, unless they say so themselves. */
+const volumes =
+  (...given: object[]): Change =>
+  (r) =>
+    (r.spec.volumes = given.map((each, at) => ({ name: `v${at}`, mountPath: `/mnt/${at}`, ...each })))
+
 const ended: Change = (s) => Object.assign(s.status, { phase: 'Terminated', endReason: 'Stopped' })
 
 const madeRuntimes: [string, Change][] = [
@@ -158,6 +179,102 @@ const madeRuntimes: [string, Change][] = [
     },
   ],
   [
+    'resources in every spelling',
+    resources({ limits: { cpu: 2, memory: 1_073_741_824, 'ephemeral-storage': '1.5Gi' }, requests: { cpu: '500m' } }),
+  ],
+  ['one limit of resources', resources({ limits: { memory: '2Gi' } })],
+  ['requests as high as the default limits', resources({ requests: { cpu: 1, memory: '1024Mi', 'ephemeral-storage': '2Gi' } })],
+  ['a request of cpu above its limit', resources({ limits: { cpu: '500m' }, requests: { cpu: 1 } })],
+  ['a request of memory above the default limit', resources({ requests: { memory: '1025Mi' } })],
+  ['a request of storage above its limit', resources({ limits: { 'ephemeral-storage': '1G' }, requests: { 'ephemeral-storage': '1Gi' } })],
+  ['no limit of cpu', resources({ limits: { cpu: '0' } })],
+  ['no limit of memory', resources({ limits: { memory: 0 } })],
+  ['thousandths of a byte', resources({ limits: { memory: '512m' } })],
+  ['a fraction of a number for a quantity', resources({ limits: { cpu: 0.5 } })],
+  ['a boolean for a quantity', resources({ limits: { cpu: true } })],
+  ['an object for a quantity', resources({ limits: { memory: {} } })],
+  ['a null for a quantity', resources({ limits: { memory: null } })],
+  ['a resource that there is not', resources({ limits: { 'nvidia.com/gpu': 1 } })],
+  ['root', (r) => (r.spec.securityContext = { runAsUser: 0 })],
+  ['a user below root', (r) => (r.spec.securityContext = { runAsUser: -1 })],
+  ['a user by name', (r) => (r.spec.securityContext = { runAsUser: 'bedrock_agentcore' })],
+  ['a user beyond 31 bits', (r) => (r.spec.securityContext = { runAsUser: 2_147_483_648 })],
+  ['a privileged agent', (r) => (r.spec.securityContext = { privileged: true, capabilities: { add: ['SYS_ADMIN'] } })],
+  ['a word for a boolean', (r) => (r.spec.securityContext = { readOnlyRootFilesystem: 'yes' })],
+  ['a class and an account', (r) => Object.assign(r.spec, { runtimeClassName: 'kata-clh', serviceAccountName: 'agents' })],
+  ['a class of capitals', (r) => (r.spec.runtimeClassName = 'Kata')],
+  ['an empty account', (r) => (r.spec.serviceAccountName = '')],
+  [
+    'pull secrets and a policy',
+    (r) => Object.assign(r.spec.artifact.container, { imagePullPolicy: 'Always', imagePullSecrets: [{ name: 'mine' }] }),
+  ],
+  ['a pull policy that there is not', (r) => (r.spec.artifact.container.imagePullPolicy = 'Sometimes')],
+  ['a pull secret without a name', (r) => (r.spec.artifact.container.imagePullSecrets = [{}])],
+  ['a grace of 0', (r) => (r.spec.lifecycle = { stopGraceSeconds: 0 })],
+  ['a grace of 601', (r) => (r.spec.lifecycle = { stopGraceSeconds: 601 })],
+  ['a variable of a Secret', secretVariable({ name: 'keys', key: 'api-key' })],
+  ['a variable of a Secret that may be missing', secretVariable({ name: 'keys', key: 'api-key', optional: true })],
+  ['a variable of a Secret without a key', secretVariable({ name: 'keys' })],
+  ["a variable of a meter's Secret", secretVariable({ name: 'meter-0b9f', key: 'key' })],
+  [
+    'a variable of a field of the pod',
+    (r) => (r.spec.environment = [{ name: 'A', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }]),
+  ],
+  ['a variable of both', (r) => (r.spec.environment = [{ name: 'A', value: '', valueFrom: { secretKeyRef: { name: 'keys', key: 'k' } } }])],
+  [
+    'every kind of volume',
+    volumes({ emptyDir: {} }, { persistentVolumeClaim: { claimName: 'c' } }, { secret: { secretName: 's' } }, { configMap: { name: 'm' } }),
+  ],
+  [
+    'volumes in detail',
+    volumes(
+      { emptyDir: { sizeLimit: '64Mi', medium: 'Memory' } },
+      { readOnly: true, configMap: { name: 'm', items: [{ key: 'a', path: 'b' }] } },
+    ),
+  ],
+  ['a volume of the node', volumes({ hostPath: { path: '/' } })],
+  ['a volume of nothing', volumes({})],
+  ['a volume of two kinds', volumes({ emptyDir: {}, configMap: { name: 'm' } })],
+  ["a volume of a meter's Secret", volumes({ secret: { secretName: 'meter-0b9f' } })],
+  ['two volumes at one place', volumes({ emptyDir: {}, mountPath: '/a' }, { emptyDir: {}, mountPath: '/a' })],
+  ['two volumes of one name', volumes({ emptyDir: {}, name: 'a' }, { emptyDir: {}, name: 'a' })],
+  ['a volume over everything', volumes({ emptyDir: {}, mountPath: '/' })],
+  ['a volume at no absolute path', volumes({ emptyDir: {}, mountPath: 'data' })],
+  ['an emptyDir without a bound', volumes({ emptyDir: { sizeLimit: 0 } })],
+  ['eleven volumes', volumes(...Array.from({ length: 11 }, () => ({ emptyDir: {} })))],
+  [
+    'a place in all words',
+    placement({
+      nodeSelector: { 'carrel.dev/kata': 'true' },
+      tolerations: [{ key: 'agents', operator: 'Equal', value: 'only', effect: 'NoSchedule' }, { operator: 'Exists' }],
+      affinity: {
+        nodeAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: {
+            nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/arch', operator: 'In', values: ['amd64'] }] }],
+          },
+          preferredDuringSchedulingIgnoredDuringExecution: [
+            { weight: 5, preference: { matchExpressions: [{ key: 'topology.kubernetes.io/zone', operator: 'Exists' }] } },
+          ],
+        },
+      },
+    }),
+  ],
+  ['a selector by number', placement({ nodeSelector: { gpus: 2 } })],
+  ['a selector by a null', placement({ nodeSelector: { a: null, b: 'c' } })],
+  ['seventeen selectors', placement({ nodeSelector: Object.fromEntries(Array.from({ length: 17 }, (_, at) => [`a${at}`, ''])) })],
+  ['a toleration of no effect', placement({ tolerations: [{ effect: 'Never' }] })],
+  ['affinity to other pods', placement({ affinity: { podAffinity: {} } })],
+  [
+    'affinity of an unknown operator',
+    placement({
+      affinity: {
+        nodeAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'a', operator: 'Is' }] }] },
+        },
+      },
+    }),
+  ],
+  [
     'several things at once',
     (r) => {
       r.metadata.name = 'a.b'
@@ -225,6 +342,8 @@ const updatedSessions: [string, Change, Change, 'status'?][] = [
 
 /** What an older schema let in stays changeable: only what changed is judged. */
 const updatedRuntimes: [string, Change, Change][] = [
+  ['fields of the pod come', () => {}, (r) => Object.assign(r.spec, { runtimeClassName: 'kata-clh', resources: { limits: { cpu: 2 } } })],
+  ['an old quantity of no sense, label added', resources({ limits: { cpu: 'much' } }), (r) => (r.metadata.labels = { a: 'b' })],
   ['another session ownership', () => {}, (r) => (r.spec.sessionOwnership = 'Runtime')],
   ['the session ownership left out', (r) => (r.spec.sessionOwnership = 'Runtime'), (r) => delete r.spec.sessionOwnership],
   ['the session ownership that it had by default', () => {}, (r) => (r.spec.sessionOwnership = 'Caller')],

@@ -20,7 +20,7 @@ function generate(...parameters: string[]): { status: number | null; stdout: str
 function copy(t: TestContext): string {
   const root = mkdtempSync(join(tmpdir(), 'carrel-generate-'))
   t.after(() => rmSync(root, { recursive: true }))
-  for (const folder of ['deploy/crds', 'docs/reference']) cpSync(join(ROOT, folder), join(root, folder), { recursive: true })
+  for (const folder of ['deploy/crds', 'deploy/helm', 'docs/reference']) cpSync(join(ROOT, folder), join(root, folder), { recursive: true })
   return root
 }
 

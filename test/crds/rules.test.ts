@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { evaluate } from '@marcbachmann/cel-js'
+import { Environment } from '@marcbachmann/cel-js'
 import fc from 'fast-check'
 import { AGENT_RUNTIMES } from '../../src/crds/agent-runtime.ts'
 import { AGENT_SESSIONS, PHASES } from '../../src/crds/agent-session.ts'
@@ -32,12 +32,54 @@ const claim = fc.record({
   }),
 })
 const discoveryUrl = word
+const secret = fc.constantFrom('meter-a', 'mine')
+const variable = fc.record({ value: word, valueFrom: fc.record({ secretKeyRef: fc.record({ name: secret }) }) }, { requiredKeys: [] })
+const cpu = fc.constantFrom(1, 2, '1', '1500m', '0.5')
+const bytes = fc.constantFrom(1_000_000_000, '1G', '1Gi', '1024Mi', '0.5Gi', '1.001G')
+const limits = fc.record({ cpu, memory: bytes, 'ephemeral-storage': bytes })
+const requests = fc.record({ cpu, memory: bytes, 'ephemeral-storage': bytes }, { requiredKeys: [] })
+const source = fc.record(
+  {
+    emptyDir: fc.constant({}),
+    persistentVolumeClaim: fc.constant({}),
+    secret: fc.record({ secretName: secret }),
+    configMap: fc.constant({}),
+  },
+  { requiredKeys: [] },
+)
+const one = fc.oneof(source, fc.record({ secret: fc.record({ secretName: secret }) }), fc.constant({ emptyDir: {} }))
+const volume = fc.tuple(word, one).map(([mountPath, from]) => ({ mountPath, ...from }))
 const customClaims = fc.array(claim, { maxLength: 2 })
 const customJWT = fc.oneof(
   fc.record({ discoveryUrl }),
   fc.record({ discoveryUrl, customClaims }),
   fc.record({ discoveryUrl, allowedAudience: words, allowedClients: words, allowedScopes: words, customClaims }, { requiredKeys: [] }),
 )
+
+/** In nanos: what a Quantity is to the API server's own library. */
+class Quantity {
+  readonly nanos: bigint
+  constructor(text: string) {
+    const [, digits, suffix] = /^([0-9.]+)(.*)$/.exec(text)!
+    const [whole, fraction = ''] = digits!.split('.')
+    this.nanos = (BigInt(whole! + fraction) * 10n ** 9n * UNITS[suffix!]![0]) / UNITS[suffix!]![1] / 10n ** BigInt(fraction.length)
+  }
+}
+const UNITS: Record<string, [bigint, bigint]> = {
+  '': [1n, 1n],
+  m: [1n, 1000n],
+  G: [10n ** 9n, 1n],
+  Mi: [2n ** 20n, 1n],
+  Gi: [2n ** 30n, 1n],
+}
+
+/** Kubernetes' own functions, beside CEL's; they are not the evaluator's. */
+const CEL = new Environment({ unlistedVariablesAreDyn: true })
+  .registerType('Quantity', Quantity)
+  .registerFunction('quantity(string): Quantity', (text: string) => new Quantity(text))
+  .registerFunction('Quantity.compareTo(Quantity): int', (a: Quantity, b: Quantity) =>
+    BigInt(Number(a.nanos > b.nanos) - Number(a.nanos < b.nanos)),
+  )
 
 /** Small worlds, so that equal and neighbouring values are common. */
 const RANDOM: [Kind, fc.Arbitrary<object>][] = [
@@ -50,6 +92,9 @@ const RANDOM: [Kind, fc.Arbitrary<object>][] = [
         sessionOwnership: fc.constantFrom('Caller', 'Runtime'),
         endpoints: fc.array(fc.record({ name: fc.constantFrom('DEFAULT', 'canary'), version: incarnation }), { maxLength: 2 }),
         authorizer: fc.record({ customJWT }, { requiredKeys: [] }),
+        environment: fc.array(variable, { maxLength: 2 }),
+        resources: fc.record({ limits, requests }, { requiredKeys: ['limits'] }),
+        volumes: fc.array(volume, { maxLength: 2 }),
       }),
     }),
   ],
@@ -64,7 +109,7 @@ for (const [kind, objects] of RANDOM) {
         const [self, oldSelf] = [valueAt(now, rule.path), valueAt(old, rule.path)]
         if (self === undefined || (rule.holdsOnUpdate && oldSelf === undefined)) return
         const twin = rule.holdsOnUpdate ? rule.holdsOnUpdate(self as never, oldSelf as never) : rule.holds!(self as never)
-        assert.equal(twin, evaluate(rule.cel, { self: inCel(self), oldSelf: inCel(oldSelf) }), rule.cel)
+        assert.equal(twin, CEL.evaluate(rule.cel, { self: inCel(self), oldSelf: inCel(oldSelf) }), rule.cel)
         seen[twin ? 'kept' : 'broken'] += 1
       }
       // Without the null prototypes that fast-check mixes in: no object from JSON has one.
@@ -128,5 +173,5 @@ function inCel(value: unknown): unknown {
   if (typeof value === 'number') return BigInt(value)
   if (Array.isArray(value)) return value.map(inCel)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, inCel(inner)]))
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key.replaceAll('-', '__dash__'), inCel(inner)]))
 }

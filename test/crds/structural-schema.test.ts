@@ -13,6 +13,12 @@ const TRAPS: [string, z.ZodType, RegExp][] = [
     z.discriminatedUnion('a', [z.object({ a: z.enum(['x']) }), z.object({ a: z.enum(['y']) })]),
     /z\.union has no structural schema/,
   ],
+  ['a union of an integer and a string that does not say so', z.union([z.int(), z.string()]), /anyOf cannot be said/],
+  [
+    'a bound of one half of a union',
+    z.union([z.int(), z.string().regex(/a/)]).meta({ 'x-kubernetes-int-or-string': true }),
+    /pattern of one half of the union would be lost/,
+  ],
   ['any', z.any(), /z\.any has no structural schema/],
   ['unknown', z.unknown(), /z\.unknown has no structural schema/],
   ['null', text.nullable(), /z\.nullable has no structural schema/],
@@ -105,5 +111,12 @@ test('an object with defaults, bounds and a keyed list becomes what an API serve
         'x-kubernetes-list-map-keys': ['name'],
       },
     },
+  })
+})
+
+test('an integer or a string is one word, with what holds for either', () => {
+  const schema = z.union([z.int(), z.string()]).meta({ 'x-kubernetes-int-or-string': true, pattern: '^[0-9]+$', minimum: 1 })
+  assert.deepEqual(structuralSchema(z.object({ field: schema.optional() }), 'spec').properties, {
+    field: { pattern: '^[0-9]+$', minimum: 1, 'x-kubernetes-int-or-string': true },
   })
 })

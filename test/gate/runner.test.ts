@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const RINGS = ['PYTHON', 'KUBECTL', 'CHROMIUM', 'NODE20', 'NPM11', 'NPM12', 'CONTROL_PLANE', 'REDIS', 'FAKETIME']
+const RINGS = ['PYTHON', 'KUBECTL', 'CHROMIUM', 'NODE20', 'NPM11', 'NPM12', 'CONTROL_PLANE', 'NODE', 'IMAGES', 'HELM', 'REDIS', 'FAKETIME']
 
 /** A checkout with these tests only. */
 function checkout(t: TestContext, tests: Record<string, string>): string {
   const root = mkdtempSync(join(tmpdir(), 'carrel-runner-'))
   t.after(() => rmSync(root, { recursive: true }))
-  for (const folder of ['bin', 'scripts', 'src']) cpSync(join(ROOT, folder), join(root, folder), { recursive: true })
+  const folders = ['bin', 'scripts', 'src', join('test', 'cluster', 'images')] // what makes images is there
+  for (const folder of folders) cpSync(join(ROOT, folder), join(root, folder), { recursive: true })
   cpSync(join(ROOT, 'package.json'), join(root, 'package.json'))
   symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'))
-  mkdirSync(join(root, 'test'))
   for (const [file, text] of Object.entries(tests)) writeFileSync(join(root, 'test', file), text)
   return root
 }

@@ -15,5 +15,5 @@ const options = {
   spoolDirectory: spoolDirectory!,
   spoolLimits: { perKeyBytes: 1e9, perAddressBytes: 1e9, totalBytes: 1e9 },
 }
-const sessions = new PlayedSessions({ uid: 'pod-1', address: '127.0.0.1', port: Number(agentPort) }, runtimeOf())
-console.log((await new Gateway(env, options, partsWith(sessions, new Pools())).listen()).port)
+const sessions = new PlayedSessions({ uid: 'pod-1', sessionUID: 'session-1', address: '127.0.0.1', port: Number(agentPort) }, runtimeOf())
+console.log((await new Gateway(env, options, partsWith(sessions, new Pools('none'))).listen()).port)

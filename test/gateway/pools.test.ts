@@ -9,7 +9,7 @@ import { ARN, answerOk, serve } from './served.ts'
 test('a pod that refuses the connection is entered again, so the call reaches the next pod', async (t) => {
   const served = await serve(t)
   const good = served.sessions.pod
-  served.sessions.pod = { uid: 'pod-0', address: '127.0.0.1', port: await freePort() }
+  served.sessions.pod = { ...served.sessions.pod, uid: 'pod-0', port: await freePort() }
   const enter = served.sessions.enter.bind(served.sessions)
   served.sessions.enter = (...parameters) => {
     if (served.sessions.entered.length === 1) served.sessions.pod = good
@@ -21,7 +21,7 @@ test('a pod that refuses the connection is entered again, so the call reaches th
 
 test('a pod that goes on refusing is 424 in the end', async (t) => {
   const served = await serve(t)
-  served.sessions.pod = { uid: 'pod-0', address: '127.0.0.1', port: await freePort() }
+  served.sessions.pod = { ...served.sessions.pod, uid: 'pod-0', port: await freePort() }
   assert.equal(errorOf(await served.raw.invoke(ARN, newSessionId(), {})).status, 424)
   assert.deepEqual([served.sessions.entered.length, served.sessions.held], [3, 0])
 })

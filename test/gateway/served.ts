@@ -17,6 +17,7 @@ import { Authenticator, type Bearers } from '../../src/gateway/auth/authenticate
 import type { ClusterTokens } from '../../src/gateway/auth/cluster-tokens.ts'
 import type { Rights } from '../../src/gateway/auth/rights.ts'
 import type { Caller, Entered, RuntimeTarget, Sessions } from '../../src/gateway/session-port.ts'
+import type { UpstreamPod } from '../../src/gateway/upstream.ts'
 import { agentRuntimeArn, agentRuntimeId } from '../../src/sessions/runtime-id.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { RawGateway } from '../kit/raw-gateway.ts'
@@ -42,11 +43,13 @@ export class PlayedSessions implements Sessions {
   refusals = 0
   readonly ended = Promise.withResolvers<{ reason: 'AgentExited' }>()
   readonly runtime: AgentRuntime
-  pod: { uid: string; address: string; port: number }
+  pod: UpstreamPod
+  /** Those of the first calls, in turn, before it. */
+  pods: UpstreamPod[] = []
   /** What `enter` answers instead, when set. */
   instead: (() => Entered) | undefined
 
-  constructor(pod: { uid: string; address: string; port: number }, runtime: AgentRuntime) {
+  constructor(pod: UpstreamPod, runtime: AgentRuntime) {
     this.pod = pod
     this.runtime = runtime
   }
@@ -72,7 +75,7 @@ export class PlayedSessions implements Sessions {
       this.held -= 1
       if (refused) this.refusals += 1
     }
-    return { outcome: 'entered', pod: this.pod, release, ended: this.ended.promise }
+    return { outcome: 'entered', pod: this.pods.shift() ?? this.pod, release, ended: this.ended.promise }
   }
 
   async stop(_target: RuntimeTarget, _caller: Caller, sessionId: string, clientToken: string | undefined): Promise<'stopped' | 'unknown'> {
@@ -138,8 +141,9 @@ export async function serve(
     rights,
     tokens,
     bearers,
+    pools = new Pools('none'),
     ...options
-  }: Partial<GatewayOptions & Played> & { allowHeaders?: string[]; ready?: Promise<void> } = {},
+  }: Partial<GatewayOptions & Played> & { allowHeaders?: string[]; ready?: Promise<void>; pools?: Pools } = {},
 ): Promise<Served> {
   const reached: IncomingMessage[] = []
   const server = createServer((request, response) => {
@@ -147,10 +151,9 @@ export async function serve(
     agent(request, response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const pod = { uid: 'pod-1', address: '127.0.0.1', port: (server.address() as AddressInfo).port }
+  const pod = { uid: 'pod-1', sessionUID: 'session-1', address: '127.0.0.1', port: (server.address() as AddressInfo).port }
   const sessions = new PlayedSessions(pod, runtimeOf(allowHeaders))
   if (ready) sessions.ready = ready
-  const pools = new Pools()
   const spoolDirectory = mkdtempSync(join(tmpdir(), 'carrel-spool-'))
   const log: Served['log'] = []
   const line =

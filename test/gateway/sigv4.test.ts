@@ -6,11 +6,11 @@ import { HttpRequest } from '@smithy/protocol-http'
 import { SignatureV4 } from '@smithy/signature-v4'
 import fc from 'fast-check'
 import { accessKeyOf } from '../../src/gateway/auth/access-keys.ts'
-import { SigningKeys, canonicalHeader, canonicalRequest } from '../../src/gateway/auth/canonical.ts'
-import { signed } from '../../src/gateway/auth/sign.ts'
 import { readClaim, verify } from '../../src/gateway/auth/sigv4.ts'
 import { GatewayError } from '../../src/gateway/errors.ts'
 import { Headers } from '../../src/gateway/http/headers-in.ts'
+import { SigningKeys, canonicalHeader, canonicalRequest } from '../../src/sigv4/canonical.ts'
+import { signed } from '../../src/sigv4/sign.ts'
 import { KEY, SCOPE } from './served.ts'
 
 const NOW = new Date('2026-11-24T10:00:00Z')

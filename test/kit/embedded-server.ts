@@ -1,6 +1,6 @@
 import { systemClock, systemRandom } from '../../src/env/system.ts'
 import { EmbeddedApi } from '../../src/local/api/api.ts'
-import type { Identity } from '../../src/local/api/call.ts'
+import type { Identity, PodLogs } from '../../src/local/api/call.ts'
 import { loopbackCertificate } from '../../src/local/api/http/certificate.ts'
 import { serveApi } from '../../src/local/api/http/server.ts'
 import { MemoryPersistence } from '../../src/local/api/persistence.ts'
@@ -11,9 +11,10 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 export async function embeddedServer(
   token: string,
   identity: Identity,
+  logs: PodLogs = { async *read() {} },
 ): Promise<{ api: EmbeddedApi; url: string; ca: string; close(): Promise<void> }> {
   const env = { clock: systemClock, random: systemRandom, log: quiet }
-  const api = new EmbeddedApi({ ...env, persistence: new MemoryPersistence(), logs: { async *read() {} } })
+  const api = new EmbeddedApi({ ...env, persistence: new MemoryPersistence(), logs })
   await api.start()
   const certificate = loopbackCertificate(Date.now())
   const server = await serveApi(env, {

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { DEFAULT_LIMITS, type AgentRuntime, type AgentRuntimeSpec } from '../../src/crds/agent-runtime.ts'
 import type { CustomJWT } from '../../src/crds/authorizer.ts'
+import { DEFAULT_RESOURCES } from '../../src/crds/resources.ts'
+import { DEFAULT_SECURITY_CONTEXT } from '../../src/crds/security-context.ts'
 
 const AGENTS = join(import.meta.dirname, '..', 'agents')
 
@@ -13,6 +15,9 @@ export interface ManifestOptions {
   idleTimeoutSeconds?: number
   maxLifetimeSeconds?: number
   startTimeoutSeconds?: number
+  stopGraceSeconds?: number
+  resources?: AgentRuntimeSpec['resources']
+  securityContext?: Partial<AgentRuntimeSpec['securityContext']>
   allowHeaders?: string[]
   sessionOwnership?: 'Caller' | 'Runtime'
   limits?: Partial<AgentRuntimeSpec['limits']>
@@ -36,10 +41,12 @@ export function runtimeManifest(name: string, options: ManifestOptions = {}): Ag
     spec: {
       artifact: {
         code: { directory: options.directory ?? join(AGENTS, agent), command },
-        container: { image: `carrel-test-${agent}:latest` },
+        container: { image: `carrel-test-${agent}:latest`, command, imagePullPolicy: 'IfNotPresent' },
       },
       protocol: 'HTTP',
-      lifecycle: { idleTimeoutSeconds, maxLifetimeSeconds },
+      lifecycle: { idleTimeoutSeconds, maxLifetimeSeconds, stopGraceSeconds: options.stopGraceSeconds ?? 4 },
+      resources: options.resources ?? DEFAULT_RESOURCES,
+      securityContext: { ...DEFAULT_SECURITY_CONTEXT, ...options.securityContext },
       startTimeoutSeconds: options.startTimeoutSeconds ?? 45,
       sessionOwnership: options.sessionOwnership ?? 'Caller',
       limits: { ...DEFAULT_LIMITS, ...options.limits },

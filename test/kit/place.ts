@@ -11,6 +11,16 @@ export function everywhere(title: string, body: Body): void {
   void test(PLACE === 'embedded' ? title : `${title} (on ${PLACE})`, body)
 }
 
+/** A test about agents as processes of this machine: on a cluster they are pods. */
+export function onProcesses(title: string, body: Body): void {
+  if (PLACE !== 'cluster') everywhere(title, body)
+}
+
+/** A test about pods, nodes or the chart. */
+export function onCluster(title: string, body: Body): void {
+  if (PLACE === 'cluster') everywhere(title, body)
+}
+
 /** A test about `npm start` itself, the embedded API or its files: there is nothing of it elsewhere. */
 export function onLaptop(title: string, body: Body): void {
   if (PLACE === 'embedded') void test(title, body)

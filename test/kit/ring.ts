@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test'
 const WHAT = {
   CARREL_TEST_PYTHON: 'Python with boto3 and the bedrock-agentcore SDK',
   CARREL_TEST_KUBECTL: 'kubectl',
+  CARREL_TEST_HELM: 'Helm',
   CARREL_TEST_CHROMIUM: 'Chromium',
   CARREL_TEST_NODE20: 'Node 20',
   CARREL_TEST_NPM11: 'npm 11',
@@ -10,6 +11,8 @@ const WHAT = {
   CARREL_TEST_REDIS: 'Redis 7',
   CARREL_TEST_FAKETIME: 'libfaketime',
   CARREL_TEST_CONTROL_PLANE: 'etcd and a real kube-apiserver',
+  CARREL_TEST_IMAGES: 'images for a node',
+  CARREL_TEST_NODE: 'containerd and CoreDNS for a node',
 }
 
 /** The path of a program that `npm test` prepared. Without it the test says why and skips; in CI that is a failure. */

@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { serveMeter } from '../../src/local/kubelet/meter/meter-server.ts'
 import { PodMeter } from '../../src/local/kubelet/meter/pod-meter.ts'
 import { meterKey } from '../../src/metering/access.ts'
+import type { MeteredPod } from '../../src/operator/env.ts'
 import { httpMeters } from '../../src/operator/usage/meter-client.ts'
 import { env } from './real.ts'
 
@@ -29,23 +30,29 @@ async function served(
   return { meter, url: server.url, ask }
 }
 
+const asked = (uid: string, address?: string): MeteredPod => ({ uid, sessionUID: 'session-a', address })
+
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })
 
 test('the operator reads a pod, and acknowledges its final report once', async (t) => {
   const { meter, url } = await served(t)
   const meters = httpMeters({ meterUrl: url, meterSecret: SECRET })
   t.after(() => meters.close())
-  assert.equal(await meters.read('pod-a', undefined), 'unknown')
+  assert.equal(await meters.read(asked('pod-a')), 'unknown')
   meter.begin('pod-a', 1)
-  const report = await meters.read('pod-a', undefined)
-  assert.deepEqual(typeof report === 'object' && [report.podUID, report.final, report.cpuSeconds], ['pod-a', false, 1.5])
+  const report = await meters.read(asked('pod-a'))
+  assert.deepEqual(typeof report === 'object' && 'final' in report && [report.podUID, report.final, report.cpuSeconds], [
+    'pod-a',
+    false,
+    1.5,
+  ])
   await assert.rejects(meters.acknowledge('pod-a'), /409/)
   await meter.end('pod-a')
-  const final = await meters.read('pod-a', undefined)
-  assert.equal(typeof final === 'object' && final.final, true)
+  const final = await meters.read(asked('pod-a'))
+  assert.equal(typeof final === 'object' && 'final' in final && final.final, true)
   await meters.acknowledge('pod-a')
   await meters.acknowledge('pod-a')
-  assert.equal(await meters.read('pod-a', undefined), 'unknown')
+  assert.equal(await meters.read(asked('pod-a')), 'unknown')
 })
 
 test('who has no key, or the key of another pod, learns nothing: not even which pods there are', async (t) => {
@@ -82,30 +89,31 @@ test('a web page, another Host, another path or method gets nothing', async (t) 
 test('the operator takes no report of another pod, no redirect, no flood, and waits a second at most', async (t) => {
   const meter = new PodMeter(env, { openTree: () => TREE, processes: () => new Map(), store: STORE })
   meter.begin('another', 1)
-  const server = createServer((asked, response) => {
-    if (asked.url === '/usage/other') return void response.end(JSON.stringify(meter.report('another')))
-    if (asked.url === '/usage/moved') return void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()
-    if (asked.url === '/usage/flood') return void response.end(JSON.stringify({ filling: 'x'.repeat(200_000) }))
-    if (asked.url === '/usage/wrong') return void response.end('{"podUID":"wrong","sequence":-1}')
+  const server = createServer((question, response) => {
+    if (question.url === '/usage/other') return void response.end(JSON.stringify(meter.report('another')))
+    if (question.url === '/usage/moved') return void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()
+    if (question.url === '/usage/flood') return void response.end(JSON.stringify({ filling: 'x'.repeat(200_000) }))
+    if (question.url === '/usage/wrong') return void response.end('{"podUID":"wrong","sequence":-1}')
     // Everything else hangs.
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => void (server.closeAllConnections(), server.close()))
   const meters = httpMeters({ meterUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, meterSecret: SECRET })
   t.after(() => meters.close())
-  await assert.rejects(meters.read('other', undefined), /another pod/)
-  await assert.rejects(meters.read('moved', undefined), /302/)
-  await assert.rejects(meters.read('flood', undefined))
-  await assert.rejects(meters.read('wrong', undefined))
+  await assert.rejects(meters.read(asked('other')), /another pod/)
+  await assert.rejects(meters.read(asked('moved')), /302/)
+  await assert.rejects(meters.read(asked('flood')))
+  await assert.rejects(meters.read(asked('wrong')))
   const startedAtMs = env.clock.monotonic()
-  await assert.rejects(meters.read('hangs', undefined))
+  await assert.rejects(meters.read(asked('hangs')))
   assert.ok(env.clock.monotonic() - startedAtMs < 5_000)
 })
 
-test('without a secret nothing is metered; without a URL each pod has its own meter, which goes with it', async () => {
-  assert.equal(await httpMeters({}).read('pod-a', '127.0.0.1'), 'unmetered')
-  const own = httpMeters({ meterSecret: SECRET })
-  assert.equal(await own.read('pod-a', undefined), 'unmetered')
+test('without a secret, or a meter to ask, nothing is metered; without a URL each pod has its own meter, which goes with it', async () => {
+  assert.equal(await httpMeters({}).read(asked('pod-a', '127.0.0.1')), 'unmetered')
+  assert.equal(await httpMeters({ meterSecret: SECRET }).read(asked('pod-a', '127.0.0.1')), 'unmetered')
+  const own = httpMeters({ meterImage: 'carrel/carrel', meterSecret: SECRET })
+  assert.equal(await own.read(asked('pod-a')), 'unmetered')
   await own.acknowledge('pod-a')
   await own.close()
 })

@@ -51,7 +51,7 @@ test('kubectl apply creates, leaves unchanged, and changes our kinds and built-i
   assert.equal(await apply(runtime({ lifecycle: { idleTimeoutSeconds: 60 } })), 'agentruntime.carrel.dev/hello configured')
   assert.equal(
     await kubectl.run('get', 'art', 'hello', '-o', 'jsonpath={.spec.lifecycle}'),
-    '{"idleTimeoutSeconds":60,"maxLifetimeSeconds":28800}',
+    '{"idleTimeoutSeconds":60,"maxLifetimeSeconds":28800,"stopGraceSeconds":4}',
   )
 
   assert.equal(await apply(pod()), 'pod/p created')

@@ -15,7 +15,7 @@ const stage = (value: string): { name: string; value: string }[] => [{ name: 'ST
 async function twoVersions(world: RuntimeWorld): Promise<AgentRuntime> {
   await world.create('echo', {
     environment: stage('first'),
-    lifecycle: { idleTimeoutSeconds: 100, maxLifetimeSeconds: 1_000 },
+    lifecycle: { idleTimeoutSeconds: 100, maxLifetimeSeconds: 1_000, stopGraceSeconds: 4 },
     authorizer: { customJWT: jwtOf('https://one.example', 'first') },
     requestHeaders: { allow: ['X-First'] },
     startTimeoutSeconds: 11,

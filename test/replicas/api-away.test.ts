@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { eventually } from '../kit/eventually.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { lendPlane } from '../kit/planes.ts'
 import { newSessionId, type RawAnswer } from '../kit/raw-gateway.ts'
@@ -35,7 +35,7 @@ test(
   async (t) => {
     if (!needs(t, 'CARREL_TEST_CONTROL_PLANE') || !needs(t, 'CARREL_TEST_REDIS')) return
     const surroundings = { plane: await lendPlane(), redis: await lendRedis() }
-    const installation = await Installation.start(t, { place: 'replicas', surroundings })
+    const installation = await LocalInstallation.start(t, { place: 'replicas', surroundings })
     const { gateway } = installation
     const { plane } = surroundings.plane
     const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 10 }))
@@ -101,7 +101,7 @@ async function whilePaused<Value>(pid: number, act: () => Promise<Value>): Promi
 }
 
 /** Session id → nonce of the agent that answers for it. */
-async function openSessions(installation: Installation, arn: string): Promise<Map<string, string>> {
+async function openSessions(installation: LocalInstallation, arn: string): Promise<Map<string, string>> {
   const boots = new Map<string, string>()
   for (let opened = 0; opened < SESSIONS; opened += OPENED_AT_ONCE) {
     await Promise.all(

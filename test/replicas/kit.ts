@@ -12,7 +12,7 @@ import { reflect } from '../../src/kube/reflector.ts'
 import { Store } from '../../src/kube/store.ts'
 import type { Report } from '../../src/telemetry/parent.ts'
 import { eventually } from '../kit/eventually.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { RawGateway, SESSION_HEADER, invocationPath } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 
@@ -20,9 +20,9 @@ const GATEWAY = join(import.meta.dirname, '..', '..', 'src', 'gateway', 'main.ts
 const READY_WITHIN_MS = 30_000
 
 /** An installation with replicas, whatever place the runner chose. */
-export async function replicated(t: TestContext): Promise<Installation | undefined> {
+export async function replicated(t: TestContext): Promise<LocalInstallation | undefined> {
   if (!needs(t, 'CARREL_TEST_CONTROL_PLANE') || !needs(t, 'CARREL_TEST_REDIS')) return undefined
-  return Installation.start(t, { place: 'replicas' })
+  return LocalInstallation.start(t, { place: 'replicas' })
 }
 
 /** What `<home>/replicas.json` says: the processes that the installation itself runs. */
@@ -31,12 +31,12 @@ export interface Replicas {
   gateways: { name: string; pid?: number; port?: number }[]
 }
 
-export function replicasOf(installation: Installation): Replicas {
+export function replicasOf(installation: LocalInstallation): Replicas {
   return JSON.parse(readFileSync(join(installation.home, 'replicas.json'), 'utf8')) as Replicas
 }
 
 /** The installation's own gateways, each by itself, past the balancer. */
-export function gatewaysOf(t: TestContext, installation: Installation): RawGateway[] {
+export function gatewaysOf(t: TestContext, installation: LocalInstallation): RawGateway[] {
   return replicasOf(installation).gateways.map(({ port }) => rawGateway(t, installation, port!))
 }
 
@@ -53,11 +53,15 @@ export class ExtraGateway {
   }
 
   /** Resolves when it serves. `redis`: its way to the store. Killed when the test ends; its log is in the installation's home. */
-  static async start(t: TestContext, installation: Installation, { name, redis }: { name: string; redis: string }): Promise<ExtraGateway> {
+  static async start(
+    t: TestContext,
+    installation: LocalInstallation,
+    { name, redis }: { name: string; redis: string },
+  ): Promise<ExtraGateway> {
     const { home } = installation
     const flags = ['--kubeconfig', installation.kubeconfigOf('gateway'), '--host', '127.0.0.1', '--port', '0']
     const log = openSync(join(home, 'logs', `${name}.log`), 'a', 0o600)
-    const child = spawn(process.execPath, [GATEWAY, ...flags, '--spool-directory', home, '--drain-seconds', '0'], {
+    const child = spawn(process.execPath, [GATEWAY, ...flags, '--proof', 'none', '--spool-directory', home, '--drain-seconds', '0'], {
       stdio: ['ignore', log, log, 'ipc'],
       env: { ...process.env, CARREL_REDIS: redis },
     })
@@ -98,7 +102,7 @@ export async function paused(pid: number): Promise<void> {
   await eventually(() => readdirSync(threads).every(stands), { withinMs: 10_000, everyMs: 10, because: `process ${pid} stands still` })
 }
 
-function rawGateway(t: TestContext, installation: Installation, port: number): RawGateway {
+function rawGateway(t: TestContext, installation: LocalInstallation, port: number): RawGateway {
   const { env } = installation
   const raw = new RawGateway(`http://127.0.0.1:${port}`, {
     accessKeyId: env['AWS_ACCESS_KEY_ID']!,
@@ -164,7 +168,7 @@ export class Histories {
   readonly #moments = new Map<string, Moment[]>()
 
   /** Resolves when it has begun; ends with the test. */
-  static async follow(t: TestContext, installation: Installation): Promise<Histories> {
+  static async follow(t: TestContext, installation: LocalInstallation): Promise<Histories> {
     const histories = new Histories()
     const transport = httpTransport(loadCluster({ kubeconfig: installation.kubeconfigOf('admin') }))
     const silent = { debug() {}, info() {}, warn() {}, error() {} }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { AuditLine } from '../control-plane/control-plane.ts'
 import { eventually } from '../kit/eventually.ts'
-import type { Installation } from '../kit/installation.ts'
+import type { LocalInstallation } from '../kit/local-installation.ts'
 import { replicasOf } from './kit.ts'
 
 const LEASE = '/apis/coordination.k8s.io/v1/namespaces/carrel-system/leases/operator'
@@ -11,7 +11,7 @@ const LEADS_WITHIN_MS = 20_000
 const POLL_MS = 2
 
 /** The process of the operator that leads: one that lives and whose identity is in the Lease. */
-export async function leaderOf(installation: Installation): Promise<{ pid: number; identity: string }> {
+export async function leaderOf(installation: LocalInstallation): Promise<{ pid: number; identity: string }> {
   return eventually(
     async () => {
       const { body } = await installation.api.call<{ spec?: { holderIdentity?: string } }>('GET', LEASE)
@@ -25,7 +25,7 @@ export async function leaderOf(installation: Installation): Promise<{ pid: numbe
 }
 
 /** Resolves when every operator lives and follows the cluster, so that another can take over. */
-export async function everyOperatorFollows(installation: Installation): Promise<void> {
+export async function everyOperatorFollows(installation: LocalInstallation): Promise<void> {
   const follows = (pid: number): boolean =>
     linesOf(installation).some((line) => line.includes(`"pid":${pid},`) && line.includes('"msg":"operator ready"'))
   await eventually(() => replicasOf(installation).operators.every(({ pid }) => pid !== undefined && follows(pid)), {
@@ -35,12 +35,12 @@ export async function everyOperatorFollows(installation: Installation): Promise<
 }
 
 /** From the line that an operator logs when its term begins. */
-function pidOf(installation: Installation, identity: string): number | undefined {
+function pidOf(installation: LocalInstallation, identity: string): number | undefined {
   const line = linesOf(installation).findLast((text) => text.includes(identity) && text.includes('"msg":"leading"'))
   return line === undefined ? undefined : (JSON.parse(line) as { pid: number }).pid
 }
 
-function linesOf(installation: Installation): string[] {
+function linesOf(installation: LocalInstallation): string[] {
   const logs = join(installation.home, 'logs')
   const files = readdirSync(logs).filter((file) => file.startsWith('operator-'))
   return files.flatMap((file) => readFileSync(join(logs, file), 'utf8').split('\n'))
@@ -53,7 +53,7 @@ export class OperatorWrites {
   #rest = ''
   #count = 0
 
-  constructor(installation: Installation) {
+  constructor(installation: LocalInstallation) {
     const path = installation.auditFile()
     this.#file = openSync(path, 'r')
     this.#offset = readFileSync(path).length

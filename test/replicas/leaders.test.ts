@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { INCARNATION_LABEL, SESSION_UID_LABEL } from '../../src/crds/agent-session.ts'
 import type { Pod } from '../../src/kube/objects.ts'
-import type { Installation } from '../kit/installation.ts'
+import type { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { replicasOf, replicated } from './kit.ts'
@@ -76,7 +76,7 @@ test('two leaders at once, the old one paused and resumed, never give a session 
 })
 
 /** Opens and stops a session again and again; how often it was opened. */
-async function openAndStop(installation: Installation, arn: string, sessionId: string, signal: AbortSignal): Promise<number> {
+async function openAndStop(installation: LocalInstallation, arn: string, sessionId: string, signal: AbortSignal): Promise<number> {
   let opened = 0
   while (!signal.aborted) {
     const answer = await installation.gateway.invoke(arn, sessionId, { do: 'boot' })
@@ -92,7 +92,7 @@ async function openAndStop(installation: Installation, arn: string, sessionId: s
  * Looks at all pods and sessions until the signal aborts. A pod is routable when its session names its UID and its labels
  * name that session and incarnation (design rule 1); two such pods of one session are told of.
  */
-async function twoRoutable({ api }: Installation, signal: AbortSignal): Promise<string[]> {
+async function twoRoutable({ api }: LocalInstallation, signal: AbortSignal): Promise<string[]> {
   const found: string[] = []
   let looks = 0
   while (!signal.aborted) {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { lendPlane } from '../kit/planes.ts'
 import { lendRedis } from '../kit/redises.ts'
@@ -92,7 +92,7 @@ async function isNotEarly({ histories, idleArn }: Scene, what: string, gateway: 
   )
 }
 
-async function scene(t: TestContext, installation: Installation): Promise<Scene> {
+async function scene(t: TestContext, installation: LocalInstallation): Promise<Scene> {
   const histories = await Histories.follow(t, installation)
   const apply = (name: string, idleTimeoutSeconds: number): Promise<string> =>
     installation.apply(runtimeManifest(name, { idleTimeoutSeconds }))
@@ -107,7 +107,7 @@ test(
     if (!needs(t, 'CARREL_TEST_CONTROL_PLANE') || !needs(t, 'CARREL_TEST_REDIS') || !needs(t, 'CARREL_TEST_FAKETIME')) return
     const server = await RedisServer.start({ faketime: true })
     const plane = await lendPlane()
-    const installation = await Installation.start(t, {
+    const installation = await LocalInstallation.start(t, {
       place: 'replicas',
       surroundings: { plane, redis: { server, giveBack: async () => {} } },
     })
@@ -133,7 +133,7 @@ test(
   async (t) => {
     if (!needs(t, 'CARREL_TEST_CONTROL_PLANE') || !needs(t, 'CARREL_TEST_REDIS')) return
     const surroundings = { plane: await lendPlane(), redis: await lendRedis() }
-    const installation = await Installation.start(t, { place: 'replicas', surroundings })
+    const installation = await LocalInstallation.start(t, { place: 'replicas', surroundings })
     const redis = surroundings.redis.server
     const proxies = await Promise.all([TcpProxy.start(redis), TcpProxy.start(redis)])
     for (const proxy of proxies) t.after(() => proxy.stop())

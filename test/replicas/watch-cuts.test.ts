@@ -8,7 +8,7 @@ import { AGENT_SESSIONS } from '../../src/crds/agent-session.ts'
 import { SESSION_UID_LABEL } from '../../src/crds/agent-session.ts'
 import { systemClock, systemRandom } from '../../src/env/system.ts'
 import { seededRandom } from '../../src/env/virtual.ts'
-import { tcpDial } from '../../src/gateway/proxy/dial.ts'
+import { Pools } from '../../src/gateway/proxy/pools.ts'
 import type { Caller, RuntimeTarget } from '../../src/gateway/session-port.ts'
 import { policyOf } from '../../src/gateway/policy.ts'
 import { SessionDesk } from '../../src/gateway/sessions/sessions.ts'
@@ -26,7 +26,7 @@ import { NO_METERS } from '../../src/operator/usage/meter-client.ts'
 import { operatorSettings } from '../../src/operator/settings.ts'
 import { agentRuntimeId } from '../../src/sessions/runtime-id.ts'
 import { eventually } from '../kit/eventually.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
@@ -41,7 +41,7 @@ const CALLER: Caller = { owner: { kind: 'kubernetes', issuer: 'kubernetes', subj
 
 test('1,000 connections to the API server cut at random over a minute, while sessions open and stop: every store equals a fresh list', async (t) => {
   if (!needs(t, 'CARREL_TEST_CONTROL_PLANE')) return
-  const installation = await Installation.start(t, { place: 'kubernetes', args: ['--only-api'] })
+  const installation = await LocalInstallation.start(t, { place: 'kubernetes', args: ['--only-api'] })
   const proxy = await TcpProxy.start({ port: Number(new URL(installation.api.server).port) })
   t.after(() => proxy.stop())
   const random = seededRandom(process.env['CARREL_SEED'] ?? String(Date.now()))
@@ -85,7 +85,7 @@ test('1,000 connections to the API server cut at random over a minute, while ses
 })
 
 /** One operator and two gateways in this process, each behind the proxy. */
-async function startParts(t: TestContext, installation: Installation, proxy: TcpProxy) {
+async function startParts(t: TestContext, installation: LocalInstallation, proxy: TcpProxy) {
   const end = new AbortController()
   const quiet = { debug() {}, info() {}, warn() {}, error() {} }
   const base = { clock: systemClock, random: systemRandom, log: quiet }
@@ -111,7 +111,7 @@ async function startParts(t: TestContext, installation: Installation, proxy: Tcp
   )
   const operating = operator.run(end.signal)
   const desks = Array.from({ length: GATEWAYS }, (_, index) => {
-    const env = { ...base, kubernetes: through('gateway', spoiled), activity, dial: tcpDial }
+    const env = { ...base, kubernetes: through('gateway', spoiled), activity, dial: new Pools('none') }
     const tables = new Tables(env, { namespace: 'carrel-system', accessKeyType: 'carrel.dev/access-key' }, end.signal)
     const desk = new SessionDesk(env, tables, { name: `gateway-${index}`, ready: tables.synced })
     return { tables, desk, running: desk.run(end.signal) }
@@ -125,13 +125,13 @@ async function startParts(t: TestContext, installation: Installation, proxy: Tcp
   return { operator, desks, direct: httpTransportOf(t, installation) }
 }
 
-function httpTransportOf(t: TestContext, installation: Installation): Transport {
+function httpTransportOf(t: TestContext, installation: LocalInstallation): Transport {
   const transport = httpTransport(loadCluster({ kubeconfig: installation.kubeconfigOf('admin') }))
   t.after(() => transport.close())
   return transport
 }
 
-async function runtime(installation: Installation, tables: Tables): Promise<RuntimeTarget> {
+async function runtime(installation: LocalInstallation, tables: Tables): Promise<RuntimeTarget> {
   await installation.apply(runtimeManifest('probe', { limits: { newSessionsPerSecond: 1_000, sessionsPerOwner: 1_000 } }))
   const found = await eventually(() => tables.runtimes.get('default', 'probe') as AgentRuntime | undefined, {
     withinMs: 10_000,

@@ -56,3 +56,18 @@ test('the lifetime ends a session exactly, whatever is open on it', async () => 
   assert.deepEqual(await world.settle(entered.ended, 30_000), { reason: 'MaxLifetime' })
   world.stop()
 })
+
+test('idle time counts from when an agent can be called: one that takes longer to start than its idle time serves its first call', async () => {
+  const world = new VirtualInstallation(11)
+  world.host.prepareMs = 8_000
+  await world.start()
+  const target = await world.createRuntime({ idleTimeoutSeconds: 2, maxLifetimeSeconds: 3600 })
+  const entered = await world.settle(world.desk.enter(target, CALLER, SESSION_ID, never), 60_000)
+  assert.equal(entered.outcome, 'entered')
+  assert.equal((await world.session())?.spec.incarnation, 1)
+  assert.equal(world.host.started.length, 1)
+  if (entered.outcome !== 'entered') throw new Error('unreachable')
+  entered.release()
+  assert.deepEqual(await world.settle(entered.ended, 60_000), { reason: 'IdleTimeout' })
+  world.stop()
+})

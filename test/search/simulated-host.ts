@@ -1,6 +1,7 @@
 import { sleep, type Clock } from '../../src/env/clock.ts'
 import type { Random } from '../../src/env/random.ts'
 import type { Dial } from '../../src/gateway/env.ts'
+import type { Unproven } from '../../src/gateway/upstream.ts'
 import type { Exit, HostWatcher, PlacedPod, ProcessHost } from '../../src/local/kubelet/process-host.ts'
 import type { Probe } from '../../src/operator/env.ts'
 
@@ -11,6 +12,8 @@ interface SimulatedAgent {
   listensAtMs: number
   exit: PromiseWithResolvers<Exit>
   alive: boolean
+  /** Its address is free again. */
+  hasLeft: boolean
 }
 
 /**
@@ -23,11 +26,22 @@ export class SimulatedHost implements ProcessHost {
   readonly started: string[] = []
   /** Sees pods before they end. */
   watcher: HostWatcher | undefined
+  /** As a cluster's network does, and a laptop never: an address that was freed is the next pod's. */
+  reusesAddresses = false
+  /** What every proof comes to, whatever is true; `proven`: connections are not proven at all. */
+  proofs: Unproven | 'proven' | undefined
+  /** Connections that led to another pod, and were found out. */
+  foundOut = 0
+  /** Monotonic, of each dial. */
+  readonly dialledAtMs: number[] = []
+  /** Time that a pod takes until it is placed, and has an address. */
+  prepareMs = 0
   /** Longest time that a ping takes. */
   pingMs = 3
   readonly #clock: Clock
   readonly #random: Random
   #addresses = 0
+  readonly #free: string[] = []
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock
@@ -35,14 +49,21 @@ export class SimulatedHost implements ProcessHost {
   }
 
   async prepare(): Promise<{ ready: true }> {
-    await sleep(this.#clock, this.#random.fraction() * 5)
+    await sleep(this.#clock, this.prepareMs + this.#random.fraction() * 5)
     return { ready: true }
   }
 
   async start(pod: PlacedPod): Promise<{ pid: number }> {
     const listensAtMs = this.#clock.monotonic() + 20 + this.#random.fraction() * 200
     this.started.push(pod.uid)
-    this.agents.set(pod.uid, { podUID: pod.uid, address: pod.address, listensAtMs, exit: Promise.withResolvers<Exit>(), alive: true })
+    this.agents.set(pod.uid, {
+      podUID: pod.uid,
+      address: pod.address,
+      listensAtMs,
+      exit: Promise.withResolvers<Exit>(),
+      alive: true,
+      hasLeft: false,
+    })
     return { pid: this.started.length }
   }
 
@@ -67,7 +88,12 @@ export class SimulatedHost implements ProcessHost {
     return []
   }
 
-  async cleanup(): Promise<void> {}
+  async cleanup(podUID: string): Promise<void> {
+    const agent = this.agents.get(podUID)
+    if (!this.reusesAddresses || agent === undefined || agent.hasLeft) return
+    agent.hasLeft = true
+    this.#free.push(agent.address)
+  }
   async forget(): Promise<void> {}
 
   async leftovers(): Promise<string[]> {
@@ -75,8 +101,15 @@ export class SimulatedHost implements ProcessHost {
   }
 
   async nextAddress(): Promise<string> {
+    const freed = this.#free.shift()
+    if (freed !== undefined) return freed
     this.#addresses += 1
     return `127.1.${this.#addresses >> 8}.${this.#addresses & 255}`
+  }
+
+  /** The pod that takes connections at the address now. */
+  podAt(address: string): string | undefined {
+    return this.#listening(address)?.podUID
   }
 
   isAlive(podUID: string): boolean {
@@ -96,9 +129,17 @@ export class SimulatedHost implements ProcessHost {
   }
 
   readonly dial: Dial = {
-    connect: async (address) => {
+    connect: async ({ uid, address }) => {
+      this.dialledAtMs.push(this.#clock.monotonic())
       await sleep(this.#clock, this.#random.fraction())
-      return this.#listening(address) ? 'connected' : 'refused'
+      const accepting = this.#listening(address)
+      if (accepting === undefined) return 'refused'
+      await sleep(this.#clock, this.#random.fraction()) // the proof
+      if (this.proofs) return this.proofs === 'proven' ? 'connected' : this.proofs
+      if (!accepting.alive) return 'noMeter'
+      if (accepting.podUID === uid) return 'connected'
+      this.foundOut += 1
+      return 'otherPod'
     },
   }
 }

@@ -54,20 +54,29 @@ export class VirtualInstallation {
   readonly #allowAmbient = forbidAmbient()
   readonly #end = new AbortController()
   readonly #ttlSeconds: number
+  readonly #metersBeside: boolean
+  readonly #isByHand: boolean
   #traced = 0
   #starts = 0
 
-  constructor(seed: number, options: { sessionTtlSeconds?: number } = {}) {
+  /**
+   * `metersBeside`: each pod has its own meter, which goes with it; else one meter knows all pods, those that are gone too.
+   * `isByHand`: pods are of containers, and no kubelet runs them: the test is scheduler and kubelet.
+   */
+  constructor(seed: number, options: { sessionTtlSeconds?: number; metersBeside?: boolean; isByHand?: boolean } = {}) {
     this.#seed = seed
+    this.#isByHand = options.isByHand ?? false
+    this.#metersBeside = options.metersBeside ?? false
     this.#ttlSeconds = options.sessionTtlSeconds ?? 600
     this.clock = new VirtualClock(this.random('clock'))
     this.host = new SimulatedHost(this.clock, this.random('host'))
     this.meter = simulatedMeter(this.base('meter'))
     this.host.watcher = this.meter
     this.meters = {
-      read: async (podUID) => {
-        if (this.host.isAlive(podUID)) this.meter.signalled(podUID, [1])
-        return this.meter.report(podUID) ?? 'unknown'
+      read: async ({ uid }) => {
+        if (this.host.isAlive(uid)) this.meter.signalled(uid, [1])
+        else if (this.#metersBeside) throw new Error('the meter went with its pod')
+        return this.meter.report(uid) ?? 'unknown'
       },
       acknowledge: async (podUID) => void (await this.meter.acknowledge(podUID)),
     }
@@ -105,6 +114,7 @@ export class VirtualInstallation {
     this.tables = new Tables(env, { namespace: 'carrel-system', accessKeyType: 'carrel.dev/access-key' }, this.#end.signal)
     this.desk = new SessionDesk(env, this.tables, { name: 'gateway-virtual', ready: this.tables.synced })
     void this.desk.run(this.#end.signal)
+    if (this.#isByHand) return
     const kubelet = new ProcessKubelet(
       { ...this.base('kubelet'), kubernetes: this.transport('kubelet', 'kubelet'), host: meteredHost(this.host, this.meter) },
       { nodeName: 'virtual', region: 'us-east-1', workingDirectory: '/', listenerCheckMs: 60_000 },
@@ -122,13 +132,17 @@ export class VirtualInstallation {
       activity: this.activity,
       probe: this.host.probe,
       providers: { check: (customJWT) => this.providers.check(customJWT) },
-      meters: { read: (podUID, address) => this.meters.read(podUID, address), acknowledge: (podUID) => this.meters.acknowledge(podUID) },
+      meters: { read: (pod) => this.meters.read(pod), acknowledge: (podUID) => this.meters.acknowledge(podUID) },
     }
     this.operator = mortal(env, (call) => {
       this.#record('operator', call)
       onCall(call)
     })
-    const settings = operatorSettings.parse({ artifacts: 'code', sessionTtlSeconds: this.#ttlSeconds })
+    const settings = operatorSettings.parse({
+      artifacts: this.#isByHand ? 'container' : 'code',
+      sessionTtlSeconds: this.#ttlSeconds,
+      ...(this.#metersBeside ? { meterImage: 'meter', meterSecret: 'a-secret-of-at-least-thirty-two-characters' } : {}),
+    })
     void new Operator(this.operator.env, settings).run(this.#end.signal)
   }
 
@@ -159,7 +173,7 @@ export class VirtualInstallation {
       apiVersion: 'carrel.dev/v1alpha1',
       kind: 'AgentRuntime',
       metadata: { name: 'echo', namespace: 'default' },
-      spec: { artifact: { code: { directory: '/echo', command: ['echo'] } }, lifecycle },
+      spec: { artifact: { code: { directory: '/echo', command: ['echo'] }, container: { image: 'acme/echo:1' } }, lifecycle },
     } as AgentRuntime
     const runtime = await this.settle(this.admin.create(AGENT_RUNTIMES, manifest), 1_000)
     const runtimeId = agentRuntimeId(runtime)

@@ -183,14 +183,15 @@ test('each reconcile is counted by how it ended, and timed', async () => {
 
 test('a meter that does not answer is counted, and its error goes on', async () => {
   const operator = new OperatorMetrics()
+  const pod = { uid: 'uid', sessionUID: 'session', address: undefined }
   let answers = false
   const meters = operator.counted({
     read: async () => (answers ? 'unmetered' : Promise.reject(new Error('away'))),
     acknowledge: async () => {},
   })
-  await assert.rejects(meters.read('uid', undefined), /away/)
+  await assert.rejects(meters.read(pod), /away/)
   answers = true
-  assert.equal(await meters.read('uid', undefined), 'unmetered')
+  assert.equal(await meters.read(pod), 'unmetered')
   assert.equal(valueOf((await operator.exposition()).text, 'carrel_operator_meter_read_failures_total'), 1)
 })
 

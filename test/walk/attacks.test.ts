@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { INCARNATION_LABEL, RUNTIME_LABEL, SESSION_UID_LABEL, type AgentSession } from '../../src/crds/agent-session.ts'
 import type { Pod } from '../../src/kube/objects.ts'
@@ -8,12 +7,19 @@ import { ApiAccess } from '../kit/api-access.ts'
 import { eventually } from '../kit/eventually.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
-import { everywhere } from '../kit/place.ts'
+import { PLACE, everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId } from '../kit/raw-gateway.ts'
+import { sharedFolder } from '../kit/shared-folder.ts'
 
 const KINDS = '/apis/carrel.dev/v1alpha1/namespaces/default'
 const PODS = '/api/v1/namespaces/default/pods'
 const MERGE = 'application/merge-patch+json'
+
+/** As a namespace with Pod Security `restricted` wants it. */
+const RESTRICTED_SPEC = {
+  securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+  containers: [{ name: 'agent', image: 'impostor', securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } }],
+}
 
 interface Boot {
   boot: string
@@ -57,12 +63,13 @@ everywhere(
     const installation = await Installation.start(t)
     const secret = '/api/v1/namespaces/carrel-system/secrets/local-access-key'
     const refused: ['operator' | 'gateway' | 'kubelet', 'GET' | 'POST' | 'DELETE', string][] = [
+      // A real kubelet shows the API server what its node runs by itself.
+      ...(PLACE === 'cluster' ? [] : ([['kubelet', 'POST', PODS]] as ['kubelet', 'POST', string][])),
       ['operator', 'GET', secret],
       ['operator', 'POST', `${KINDS}/agentsessions`],
       ['gateway', 'POST', PODS],
       ['gateway', 'DELETE', `${PODS}/any`],
       ['gateway', 'POST', `${KINDS}/agentruntimes`],
-      ['kubelet', 'POST', PODS],
       ['kubelet', 'GET', `${KINDS}/agentsessions`],
     ]
     for (const [identity, method, path] of refused) {
@@ -90,7 +97,7 @@ everywhere("rows 3 and 10: a pod that wears a session's labels is never called, 
       labels: { [SESSION_UID_LABEL]: session.metadata.uid, [INCARNATION_LABEL]: '1', [RUNTIME_LABEL]: 'probe' },
       ownerReferences: [ownerOf(session)],
     },
-    spec: { containers: [{ name: 'agent', image: 'impostor' }] },
+    spec: RESTRICTED_SPEC,
   }
   assert.equal((await api.call('POST', PODS, forged)).status, 201)
   assert.equal((await gateway.ask<Boot>(arn, sessionId, { do: 'boot' })).boot, boot)
@@ -103,10 +110,8 @@ everywhere("rows 3 and 10: a pod that wears a session's labels is never called, 
 })
 
 everywhere('row 7: a captured signature carries no other body, header or session; the agent sees no byte of it', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'carrel-record-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const record = join(folder, 'bytes')
   const installation = await Installation.start(t)
+  const record = join(sharedFolder(t), 'bytes')
   const { gateway } = installation
   const arn = await installation.apply(runtimeManifest('probe', { environment: { RECORD_FILE: record } }))
   const other = await installation.apply(runtimeManifest('other', { environment: { RECORD_FILE: record } }))
@@ -146,13 +151,14 @@ everywhere("row 10: with a session's end its connections end; the next incarnati
   await gateway.ask(arn, sessionId, { do: 'boot' })
   const address = await installation.addressOf(sessionId)
   await Promise.all(Array.from({ length: 8 }, () => gateway.ask(arn, sessionId, { do: 'sleep', ms: 200 })))
-  assert.ok(connectionsTo(address) > 0, 'the gateway keeps connections to a live session')
+  const connections = (): number => connectionsTo(address, installation.gatewayPids())
+  assert.ok(connections() > 0, 'the gateway keeps connections to a live session')
 
   await gateway.stop(arn, sessionId)
-  await eventually(() => connectionsTo(address) === 0, { withinMs: 5_000, because: 'the pool went with its route' })
+  await eventually(() => connections() === 0, { withinMs: 5_000, because: 'the pool went with its route' })
   await gateway.ask(arn, sessionId, { do: 'boot' })
   assert.notEqual(await installation.addressOf(sessionId), address)
-  assert.equal(connectionsTo(address), 0)
+  assert.equal(connections(), 0)
 })
 
 everywhere('row 15: an agent cannot set cookies or act as a page; a caller cannot forge what Carrel says to agents', async (t) => {
@@ -196,12 +202,11 @@ function ownerOf({ apiVersion, kind, metadata }: AgentSession): NonNullable<Pod[
   return { apiVersion, kind, name: metadata.name, uid: metadata.uid!, controller: true, blockOwnerDeletion: true }
 }
 
-/** Established TCP connections whose far end is that IPv4 address; proc(5). */
-function connectionsTo(address: string): number {
+/** Established TCP connections of these processes' networks whose far end is that IPv4 address; proc(5). */
+function connectionsTo(address: string, pids: number[]): number {
   const ESTABLISHED = '01'
   const far = Buffer.from(address.split('.').map(Number).toReversed()).toString('hex').toUpperCase()
-  const rows = readFileSync('/proc/net/tcp', 'utf8')
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
+  const tables = pids.map((pid) => readFileSync(`/proc/${pid}/net/tcp`, 'utf8'))
+  const rows = tables.flatMap((table) => table.split('\n')).map((line) => line.trim().split(/\s+/))
   return rows.filter(([, , remote, state]) => state === ESTABLISHED && remote?.startsWith(`${far}:`)).length
 }

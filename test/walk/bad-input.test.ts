@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { BedrockAgentCoreClient, InvokeAgentRuntimeCommand, StopRuntimeSessionCommand } from '@aws-sdk/client-bedrock-agentcore'
@@ -9,6 +8,7 @@ import { runtimeManifest } from '../kit/manifest.ts'
 import { everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, type RawAnswer, type RawGateway, type RawRequest } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
+import { sharedFolder } from '../kit/shared-folder.ts'
 import { errorOf, thrownBySdk } from '../kit/wire-error.ts'
 
 interface Watched {
@@ -25,9 +25,7 @@ interface Watched {
 
 /** An installation with one live session whose agent writes down each byte that it gets. */
 async function watched(t: TestContext): Promise<Watched> {
-  const folder = mkdtempSync(join(tmpdir(), 'carrel-seen-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const record = join(folder, 'record')
+  const record = join(sharedFolder(t), 'record')
   const installation = await Installation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { environment: { RECORD_FILE: record } }))
   const { gateway } = installation
@@ -82,7 +80,7 @@ everywhere('whoever cannot be recognised gets a 403 that says why, and the agent
     const answer = await gateway.send(request(), { headers: { authorization: malformed } })
     isError(answer, 403, 'AccessDeniedException', /not a complete AWS4-HMAC-SHA256/, malformed)
   }
-  assert.ok(!installation.output.includes('guess'))
+  assert.ok(!(await installation.everyLog()).includes('guess'))
   await nothingSeen()
 })
 

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { InvokeAgentRuntimeCommand } from '@aws-sdk/client-bedrock-agentcore'
 import type { AgentSession } from '../../src/crds/agent-session.ts'
 import { eventually } from '../kit/eventually.ts'
@@ -13,6 +11,7 @@ import { runtimeManifest } from '../kit/manifest.ts'
 import { everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, readAll } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
+import { sharedFolder } from '../kit/shared-folder.ts'
 import { errorOf, thrownBySdk } from '../kit/wire-error.ts'
 
 interface Boot {
@@ -58,12 +57,6 @@ async function running(installation: Installation, arn: string): Promise<{ sessi
   return { sessionId, boot }
 }
 
-function folderOf(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'carrel-boots-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
 everywhere(
   'an agent that answers 400, 404, 500 or a redirect: 424 with its status; the redirect is not followed, and the session lives on',
   async (t) => {
@@ -99,7 +92,7 @@ everywhere(
   'an agent that exits at start: 424 within 2 s of the exit with its code and last lines; the session keeps the same story',
   async (t) => {
     const installation = await Installation.start(t)
-    const folder = folderOf(t)
+    const folder = sharedFolder(t)
     const arn = await installation.apply(runtimeManifest('giving-up', { environment: { EXIT_AT_START: '3', BOOT_DIR: folder } }))
     const sessionId = newSessionId()
     const error = errorOf(await installation.gateway.invoke(arn, sessionId, { do: 'boot' }))

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { eventually } from '../kit/eventually.ts'
 import { barePath, freshClone, shellWith } from '../kit/fresh-clone.ts'
 import { temporaryHome } from '../kit/temporary-home.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { onLaptop } from '../kit/place.ts'
 import { needs } from '../kit/ring.ts'
 
@@ -18,9 +18,9 @@ const STOP_WITHIN_MS = 5_000
 const INSTALL_WITHIN_MS = 300_000
 
 /** As a terminal does it: to everybody at once. */
-const ctrlC = (installation: Installation): Promise<number> => installation.stop('SIGINT')
+const ctrlC = (installation: LocalInstallation): Promise<number> => installation.stop('SIGINT')
 /** To npm alone, which passes no signal on. */
-const killNpm = async (installation: Installation): Promise<void> => void installation.child.kill('SIGTERM')
+const killNpm = async (installation: LocalInstallation): Promise<void> => void installation.child.kill('SIGTERM')
 
 const machines = [
   {
@@ -49,7 +49,7 @@ for (const { what, npm, node, flags, stop } of machines) {
 
     const home = temporaryHome('carrel home ')
     const startedAt = performance.now()
-    const installation = await Installation.start(t, {
+    const installation = await LocalInstallation.start(t, {
       home,
       cwd: clone,
       hello: true,

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { InvokeAgentRuntimeCommand } from '@aws-sdk/client-bedrock-agentcore'
@@ -13,6 +12,7 @@ import { runtimeManifest } from '../kit/manifest.ts'
 import { everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, parseAnswer, readAll, type RawAnswer } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
+import { sharedFolder } from '../kit/shared-folder.ts'
 import { errorOf, thrownBySdk } from '../kit/wire-error.ts'
 
 /** Contract 2.1. */
@@ -42,8 +42,7 @@ require('node:http').createServer(async (request, response) => {
 `
 
 function counter(t: TestContext): { manifest: AgentRuntime; arrived: () => number; release: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), 'carrel-counter-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = sharedFolder(t)
   return {
     manifest: runtimeManifest('counter', { command: ['node', '-e', COUNTER], environment: { FOLDER: folder } }),
     arrived: () => readdirSync(folder).filter((name) => name.startsWith('arrived-')).length,

@@ -7,7 +7,7 @@ import { callerWith, bearerCall, grant, makeKey, revokeKey, serviceAccountToken,
 import { eventually } from '../kit/eventually.ts'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
-import { everywhere } from '../kit/place.ts'
+import { PLACE, everywhere } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, type Keys, type RawGateway } from '../kit/raw-gateway.ts'
 import { errorOf } from '../kit/wire-error.ts'
 
@@ -22,7 +22,6 @@ const REVOKED_WITHIN_MS = 10_000
 
 interface Boot {
   boot: string
-  pid: number
 }
 
 everywhere('two keys, a service account and a user that is acted for share a session id and nothing else', async (t) => {
@@ -74,7 +73,7 @@ everywhere('two keys, a service account and a user that is acted for share a ses
   const botStops = await bearerCall(installation.gateway, invocationPath(arn, 'stopruntimesession'), token, { [SESSION_HEADER]: id }, '')
   assert.equal(errorOf(botStops).status, 403)
   assert.equal(errorOf(await bob.invoke(arn, id, { do: 'boot' }, { [USER_ID]: 'ann' })).status, 403, 'a forged user-id header')
-  for (const { pid } of boots) process.kill(pid, 0)
+  assert.ok(installation.agents().length >= boots.length, 'every session lives')
   assert.equal((await bob.stop(arn, id)).status, 200)
   assert.equal((await ann.ask<Boot>(arn, id, { do: 'boot' })).boot, boots[0]!.boot)
   await revocations(installation, { ann, bob, bobKeys, arn, id })
@@ -122,15 +121,16 @@ everywhere(
 
 /** Of the same installation: the command line, the metrics, the access log. */
 async function whatIsTold(installation: Installation, id: string): Promise<void> {
-  const sessions = JSON.parse(await carrel(installation, 'sessions', '-o', 'json')) as { sessionId: string; activity: string }[]
+  const sessions = JSON.parse(await carrel(installation, 'sessions', '-o', 'json')) as { sessionId: string; activity: string | null }[]
   assert.deepEqual(
     sessions.map(({ sessionId, activity }) => [sessionId, activity]),
-    [[id, 'Idle']],
+    // The cluster's gateway is reached by http here, which no token is sent over.
+    [[id, PLACE === 'cluster' ? null : 'Idle']],
   )
   const metrics = await installation.gateway.send({ method: 'GET', path: '/metrics', body: '' })
   assert.match(metrics.body, /^carrel_gateway_requests_total\{operation="InvokeAgentRuntime",code="200"\} [1-9]/m)
   assert.match(metrics.body, /^carrel_gateway_auth_failures_total\{method="sigv4",reason="credentials"\} [1-9]/m)
-  const lines = installation.gatewayLog().map((line) => JSON.parse(line) as Record<string, unknown>)
+  const lines = (await installation.gatewayLog()).map((line) => JSON.parse(line) as Record<string, unknown>)
   const calls = lines
     .filter(({ msg }) => msg === 'call')
     .map(({ level: _l, time: _t, pid: _p, hostname: _h, name: _n, msg: _m, ...line }) => line)

@@ -46,6 +46,7 @@ everywhere('a stop ends an agent whose server would wait for its open stream, wi
   if (!f) return
   const { installation, arn, sessionId, ask } = f
   const first = await ask({ do: 'remember', value: 'secret' })
+  const agent = await installation.pidHere(sessionId, first.pid)
   const stream = installation.gateway.invoke(arn, sessionId, { do: 'stream', chunks: 1_000, everyMs: 100 }).then(
     () => 'ended cleanly',
     () => 'broke off',
@@ -55,7 +56,7 @@ everywhere('a stop ends an agent whose server would wait for its open stream, wi
   assert.equal((await installation.gateway.stop(arn, sessionId)).status, 200)
   const second = await ask({ do: 'boot' })
   assert.deepEqual([second.boot === first.boot, second.memory], [false, null])
-  await eventually(() => !installation.agents().includes(first.pid), {
+  await eventually(() => !installation.agents().includes(agent), {
     withinMs: STOPPED_WITHIN_MS - (performance.now() - stoppedAt),
     because: 'the first process is gone',
   })

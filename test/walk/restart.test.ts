@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { eventually } from '../kit/eventually.ts'
 import { temporaryHome } from '../kit/temporary-home.ts'
 import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { everywhere, onLaptop } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
@@ -13,7 +14,7 @@ import { newSessionId } from '../kit/raw-gateway.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 
 onLaptop('npm start: the example answers, the gateway and the API are ready, Ctrl-C ends every child within 5 s', async (t) => {
-  const installation = await Installation.start(t, { hello: true })
+  const installation = await LocalInstallation.start(t, { hello: true })
   assert.match(installation.output, /answered +200 in \d+ ms: .*"greeting"/)
   assert.match(installation.output, /kubectl get art,ags,pods/)
   for (const path of ['/healthz', '/readyz']) {
@@ -33,7 +34,7 @@ onLaptop('npm start: the example answers, the gateway and the API are ready, Ctr
 
 onLaptop('state survives a restart: sessions that were live end as PodLost, and their next call opens the next incarnation', async (t) => {
   const home = temporaryHome()
-  const before = await Installation.launch({ home })
+  const before = await LocalInstallation.launch({ home })
   const arn = await before.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
   const first = await before.gateway.ask<{ boot: string }>(arn, sessionId, { do: 'boot' })
@@ -58,7 +59,7 @@ onLaptop('state survives a restart: sessions that were live end as PodLost, and 
 
 onLaptop('after kill -9 the next start finds and ends the agents that were left over', async (t) => {
   const home = temporaryHome()
-  const killed = await Installation.launch({ home })
+  const killed = await LocalInstallation.launch({ home })
   const arn = await killed.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
   await killed.gateway.ask(arn, sessionId, { do: 'boot' })
@@ -80,7 +81,7 @@ onLaptop('after kill -9 the next start finds and ends the agents that were left 
 onLaptop(
   'two installations run side by side; a third on the same folder or on a busy port is told who has it and which flag to use',
   async (t) => {
-    const [one, two] = await Promise.all([Installation.start(t), Installation.start(t)])
+    const [one, two] = await Promise.all([LocalInstallation.start(t), LocalInstallation.start(t)])
     const arns = await Promise.all([one, two].map((installation) => installation.apply(runtimeManifest('probe'))))
     const sessionId = newSessionId()
     const boots = await Promise.all(
@@ -137,5 +138,5 @@ everywhere('afterwards nothing is left: objects, processes and files are those o
     assert.deepEqual(await installation.remains(), before)
     throw error
   })
-  assert.ok(!readFileSync(join(installation.home, 'logs', 'carrel.log'), 'utf8').includes('"level":50'), 'no error was logged')
+  assert.ok(!(await installation.everyLog()).includes('"level":50'), 'no error was logged')
 })

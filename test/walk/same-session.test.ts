@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { InvokeAgentRuntimeCommand, StopRuntimeSessionCommand } from '@aws-sdk/client-bedrock-agentcore'
 import { Installation } from '../kit/installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
-import { everywhere } from '../kit/place.ts'
+import { PLACE, everywhere, onProcesses } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 
@@ -52,11 +52,12 @@ everywhere(
     assert.notEqual(otherBoot.boot, boot.boot)
     assert.equal(otherRecalled.memory, null)
     assert.deepEqual(otherNotes.notes, [null, null, null])
-    for (const place of ['cwd', 'home', 'tmp'] as const) assert.notEqual(boot[place], otherBoot[place], place)
+    // In a pod they have the same names, and nothing else in common.
+    if (PLACE !== 'cluster') for (const place of ['cwd', 'home', 'tmp'] as const) assert.notEqual(boot[place], otherBoot[place], place)
   },
 )
 
-everywhere('with the JavaScript SDK: the agent sees a scrubbed environment, and a stop leaves no file of the session', async (t) => {
+everywhere('with the JavaScript SDK: the agent sees a scrubbed environment, and the call after a stop another process', async (t) => {
   const installation = await Installation.start(t, {
     environment: { SOME_SHELL_SECRET: 'hush', AWS_SECRET_ACCESS_KEY: 'hush', AWS_PROFILE: 'mine' },
   })
@@ -74,10 +75,20 @@ everywhere('with the JavaScript SDK: the agent sees a scrubbed environment, and 
   for (const [name, value] of Object.entries(boot.environment))
     assert.ok(!value.includes('hush') && name !== 'AWS_PROFILE', `${name} leaked`)
 
-  assert.ok(existsSync(boot.cwd))
   await client.send(new StopRuntimeSessionCommand({ agentRuntimeArn: arn, runtimeSessionId }))
   const again = await installation.gateway.ask<Boot>(arn, runtimeSessionId, { do: 'boot' })
   assert.notEqual(again.boot, boot.boot)
+})
+
+onProcesses('a stop leaves no file of the session, and the next incarnation has folders of its own', async (t) => {
+  const installation = await Installation.start(t)
+  const { gateway } = installation
+  const arn = await installation.apply(runtimeManifest('probe'))
+  const sessionId = newSessionId()
+  const boot = await gateway.ask<Boot>(arn, sessionId, { do: 'boot' })
+  assert.ok(existsSync(boot.cwd))
+  await gateway.stop(arn, sessionId)
+  const again = await gateway.ask<Boot>(arn, sessionId, { do: 'boot' })
   for (const place of [boot.cwd, boot.home, boot.tmp]) assert.ok(!existsSync(place), `${place} is still there`)
   assert.notEqual(again.cwd, boot.cwd)
 })

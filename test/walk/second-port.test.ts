@@ -5,8 +5,9 @@ import { isReached, realAddresses, reachedFromOutside } from '../kit/dial.ts'
 import { eventually } from '../kit/eventually.ts'
 import { freePort } from '../kit/free-port.ts'
 import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
-import { everywhere } from '../kit/place.ts'
+import { everywhere, onProcesses } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 
 /** The kubelet looks at least twice a second; the rest is for a busy machine. */
@@ -30,7 +31,7 @@ everywhere('a second port on every address, IPv4 and IPv6, is moved to the sessi
 })
 
 /** The session, once it is over. */
-const over = (installation: Installation, sessionId: string): Promise<AgentSession> =>
+const over = (installation: LocalInstallation, sessionId: string): Promise<AgentSession> =>
   eventually(
     async () => {
       const session = await installation.session(sessionId)
@@ -40,8 +41,8 @@ const over = (installation: Installation, sessionId: string): Promise<AgentSessi
   )
 
 for (const host of WILDCARDS) {
-  everywhere(`without the shim a second port on ${host} ends the session, with a reason that names it; the next call works`, async (t) => {
-    const installation = await Installation.start(t)
+  onProcesses(`without the shim a second port on ${host} ends the session, with a reason that names it; the next call works`, async (t) => {
+    const installation = await LocalInstallation.start(t)
     const { gateway } = installation
     const arn = await installation.apply(runtimeManifest('probe'))
     const sessionId = newSessionId()
@@ -56,8 +57,8 @@ for (const host of WILDCARDS) {
   })
 }
 
-everywhere('an agent whose own port evades the shim is ended too, with a reason that names it', async (t) => {
-  const installation = await Installation.start(t)
+onProcesses('an agent whose own port evades the shim is ended too, with a reason that names it', async (t) => {
+  const installation = await LocalInstallation.start(t)
   const arn = await installation.apply(runtimeManifest('probe', { command: ['env', '-u', 'NODE_OPTIONS', 'node', 'agent.ts'] }))
   const sessionId = newSessionId()
   await installation.gateway.invoke(arn, sessionId, { do: 'boot' })

@@ -8,7 +8,7 @@ import { KubeClient } from '../../src/kube/client.ts'
 import { httpTransport } from '../../src/kube/http-transport.ts'
 import { kubeconfigFor } from '../../src/local/api/http/kubeconfig.ts'
 import { eventually } from '../kit/eventually.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { onLaptop } from '../kit/place.ts'
 import { lendPlane } from '../kit/planes.ts'
@@ -50,7 +50,7 @@ onLaptop(
     const redis = await RedisServer.start()
     t.after(() => redis.stop())
     const home = temporaryFolder(t)
-    const installation = await Installation.launch({ home, args: ['--replicas', '2', '--redis', redis.url] })
+    const installation = await LocalInstallation.launch({ home, args: ['--replicas', '2', '--redis', redis.url] })
     t.after(() => installation.stop())
     const arn = await installation.apply(runtimeManifest('probe'))
     const sessionId = newSessionId()

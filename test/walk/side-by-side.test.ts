@@ -8,8 +8,8 @@ import { parse } from 'yaml'
 import type { AgentRuntime } from '../../src/crds/agent-runtime.ts'
 import { CONFINED_UID, confined, confinedHome } from '../kit/confined.ts'
 import { realAddresses, reachedFromOutside } from '../kit/dial.ts'
-import { Installation } from '../kit/installation.ts'
-import { everywhere } from '../kit/place.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
+import { onProcesses } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { needs, needsRoot } from '../kit/ring.ts'
 
@@ -38,7 +38,7 @@ function copyOfExamples(t: TestContext, virtualEnvironment: string): string {
   return project
 }
 
-everywhere(
+onProcesses(
   'three Python and three TypeScript sessions of the unchanged examples answer at once, as a user without rights and without /.dockerenv',
   async (t) => {
     const python = needs(t, 'CARREL_TEST_PYTHON')
@@ -49,7 +49,7 @@ everywhere(
     const base = execFileSync(python, ['-c', 'import sys; print(sys.base_prefix)'], { encoding: 'utf8' }).trim()
     const folders = [ROOT, project, virtualEnvironment, base, dirname(process.execPath), home]
     const command = [...confined(t, folders), 'env', `--chdir=${project}`, process.execPath, join(ROOT, 'bin', 'start.js')]
-    const installation = await Installation.start(t, { home, command })
+    const installation = await LocalInstallation.start(t, { home, command })
 
     const arns: string[] = []
     for (const example of EXAMPLES) {

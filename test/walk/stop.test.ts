@@ -31,13 +31,14 @@ everywhere(
       because: 'the stream is open',
     })
 
+    const processes = [await installation.pidHere(sessionId, first.pid), await installation.pidHere(sessionId, stubborn.pid)]
     const stoppedAt = performance.now()
     assert.equal((await gateway.stop(arn, sessionId)).status, 200)
     const second = await gateway.ask<Boot>(arn, sessionId, { do: 'recall' })
     assert.notEqual(second.boot, first.boot)
     assert.equal(second.memory, null, 'its memory is empty')
     assert.equal((await installation.session(sessionId))?.spec.incarnation, 2)
-    await eventually(() => !isAlive(first.pid) && !isAlive(stubborn.pid), {
+    await eventually(() => !processes.some(isAlive), {
       withinMs: 5_000 - (performance.now() - stoppedAt),
       because: 'every descendant is gone',
     })
@@ -69,6 +70,7 @@ everywhere('a caller that goes away does not end the work: the answer is drained
   const arn = await installation.apply(runtimeManifest('probe', { idleTimeoutSeconds: 2 }))
   const sessionId = newSessionId()
   const first = await gateway.ask<Boot>(arn, sessionId, { do: 'boot' })
+  const agent = await installation.pidHere(sessionId, first.pid)
   const order = {
     path: invocationPath(arn),
     headers: { [SESSION_HEADER]: sessionId, 'content-type': 'application/json' },
@@ -84,7 +86,7 @@ everywhere('a caller that goes away does not end the work: the answer is drained
   await new Promise((resolve) => setTimeout(resolve, 300))
   socket.destroy()
   await new Promise((resolve) => setTimeout(resolve, 4_000))
-  assert.ok(isAlive(first.pid), 'two idle windows later the call still holds it open')
+  assert.ok(isAlive(agent), 'two idle windows later the call still holds it open')
   await eventually(async () => (await installation.session(sessionId))?.status?.endReason === 'IdleTimeout', {
     withinMs: 6_000,
     because: 'and it idles out after the work',

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { eventually } from '../kit/eventually.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { onLaptop } from '../kit/place.ts'
 import { RawGateway, newSessionId } from '../kit/raw-gateway.ts'
@@ -23,7 +23,7 @@ function launch(t: TestContext, entry: string, ...parameters: string[]): { child
 onLaptop(
   'API, operator and gateway as three processes over HTTP: open, call, idle end, reopen; the gateway drains on SIGTERM',
   async (t) => {
-    const installation = await Installation.start(t, { args: ['--only-api'] })
+    const installation = await LocalInstallation.start(t, { args: ['--only-api'] })
     const { home } = installation
     const operator = launch(t, 'src/operator/main.ts', '--kubeconfig', join(home, 'operator.kubeconfig'), '--artifacts', 'code')
     const gateway = launch(
@@ -37,6 +37,8 @@ onLaptop(
       '0',
       '--spool-directory',
       join(home, 'spool'),
+      '--proof',
+      'none',
     )
     const ready = await eventually(() => gateway.lines.find((line) => line.includes('gateway ready')), {
       withinMs: 20_000,

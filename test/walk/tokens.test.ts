@@ -5,13 +5,13 @@ import type { TestContext } from 'node:test'
 import { bearerCall } from '../kit/callers.ts'
 import { eventually } from '../kit/eventually.ts'
 import { IdentityProvider } from '../kit/identity-provider.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
-import { everywhere } from '../kit/place.ts'
+import { onProcesses } from '../kit/place.ts'
 import { SESSION_HEADER, invocationPath, newSessionId, type RawAnswer } from '../kit/raw-gateway.ts'
 import { errorOf } from '../kit/wire-error.ts'
 
-/** Security rule 10: what a provider has withdrawn is refused everywhere within this. */
+/** Security rule 10: what a provider has withdrawn is refused onProcesses within this. */
 const WITHDRAWN_WITHIN_MS = 10_000
 
 interface Boot {
@@ -19,18 +19,20 @@ interface Boot {
 }
 
 /** Two providers that an installation trusts although they are private, and the installation. */
-async function withProviders(t: TestContext): Promise<{ installation: Installation; first: IdentityProvider; second: IdentityProvider }> {
+async function withProviders(
+  t: TestContext,
+): Promise<{ installation: LocalInstallation; first: IdentityProvider; second: IdentityProvider }> {
   const [first, second] = await Promise.all([IdentityProvider.start(), IdentityProvider.start()])
   t.after(() => Promise.all([first.stop(), second.stop()]))
   const authorities = join(dirname(first.caFile), 'authorities.pem')
   writeFileSync(authorities, [first, second].map(({ caFile }) => readFileSync(caFile, 'utf8')).join('\n'))
-  const installation = await Installation.start(t, {
+  const installation = await LocalInstallation.start(t, {
     args: ['--oidc-trusted-issuers', `${first.issuer},${second.issuer}`, '--oidc-ca-file', authorities],
   })
   return { installation, first, second }
 }
 
-function caller(installation: Installation, arn: string, id: string, qualifier?: string) {
+function caller(installation: LocalInstallation, arn: string, id: string, qualifier?: string) {
   const query = qualifier === undefined ? '' : `?qualifier=${qualifier}`
   return async (token: string | undefined, order: object = { do: 'boot' }): Promise<RawAnswer> =>
     bearerCall(installation.gateway, `${invocationPath(arn)}${query}`, token, { [SESSION_HEADER]: id }, JSON.stringify(order))
@@ -41,7 +43,7 @@ const bootOf = (answer: RawAnswer): string => {
   return (JSON.parse(answer.body) as Boot).boot
 }
 
-everywhere(
+onProcesses(
   'bearers: one subject of two issuers is two owners, a token opens only what it was made for, and no bad one reaches the agent',
   async (t) => {
     const { installation, first, second } = await withProviders(t)
@@ -87,7 +89,7 @@ everywhere(
 )
 
 /** Two endpoints of one runtime, each with an authorizer of its own: even where sessions are everybody's, they never share a pod. */
-async function endpointsDiffer(installation: Installation, provider: IdentityProvider): Promise<void> {
+async function endpointsDiffer(installation: LocalInstallation, provider: IdentityProvider): Promise<void> {
   const customJWT = { discoveryUrl: provider.discoveryUrl, allowedAudience: ['one'] }
   const arn = await installation.apply(runtimeManifest('both', { customJWT, sessionOwnership: 'Runtime' }))
   const path = '/apis/carrel.dev/v1alpha1/namespaces/default/agentruntimes/both'
@@ -115,7 +117,7 @@ async function endpointsDiffer(installation: Installation, provider: IdentityPro
 }
 
 /** A provider that never answers costs its own runtime an error within seconds, and shows in a condition. */
-async function noProvider(installation: Installation): Promise<void> {
+async function noProvider(installation: LocalInstallation): Promise<void> {
   const discoveryUrl = 'https://127.0.0.1:1/.well-known/openid-configuration'
   const manifest = runtimeManifest('orphan', { customJWT: { discoveryUrl, allowedAudience: ['x'] } })
   const arn = await installation.apply(manifest)
@@ -155,7 +157,7 @@ async function badTokens(first: IdentityProvider, second: IdentityProvider): Pro
 
 /** A key that is added is taken at once; one that is withdrawn is refused within ten seconds, live session or not; while the provider is away, known keys serve. */
 async function keysMove(
-  installation: Installation,
+  installation: LocalInstallation,
   provider: IdentityProvider,
   { arn, id, ann, boot }: { arn: string; id: string; ann: string; boot: string },
 ): Promise<void> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { eventually } from '../kit/eventually.ts'
 import { temporaryHome } from '../kit/temporary-home.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
 import { onLaptop } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
@@ -10,7 +10,7 @@ import { KernelView } from './kernel-view.ts'
 
 onLaptop('npm start is killed: what its orphans use until the next start ends them is billed, once', async (t) => {
   const home = temporaryHome()
-  const before = await Installation.launch({ home })
+  const before = await LocalInstallation.launch({ home })
   const arn = await before.apply(runtimeManifest('probe'))
   const sessionId = newSessionId()
   const { pid } = await before.gateway.ask<{ pid: number }>(arn, sessionId, { do: 'burn', ms: 300 })

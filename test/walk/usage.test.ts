@@ -5,9 +5,9 @@ import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { AgentSession } from '../../src/crds/agent-session.ts'
 import { eventually } from '../kit/eventually.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
-import { everywhere, PLACE } from '../kit/place.ts'
+import { onProcesses, PLACE } from '../kit/place.ts'
 import { newSessionId } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 import { KernelView, type Integrals } from './kernel-view.ts'
@@ -20,10 +20,10 @@ function near(figure: string | undefined, truth: number, what: string): void {
   assert.ok(Math.abs(Number(figure) - truth) <= truth * 0.02 + 0.01, `${what}: ${figure} is billed, ${truth} was used`)
 }
 
-everywhere(
+onProcesses(
   "the bill is the kernel's own: what agent and reaped child burn, start-up included, and next to nothing for waiting",
   async (t) => {
-    const installation = await Installation.start(t)
+    const installation = await LocalInstallation.start(t)
     const { gateway } = installation
     const arn = await installation.apply(runtimeManifest('probe', { environment: { HOLD_BYTES: String(HOLD_BYTES) } }))
     const sessionId = newSessionId()
@@ -49,7 +49,12 @@ everywhere(
 )
 
 /** The next incarnation has a bill of its own, and the first one's is kept beside it. */
-async function reopened(installation: Installation, view: KernelView, arn: string, { spec, status: before }: AgentSession): Promise<void> {
+async function reopened(
+  installation: LocalInstallation,
+  view: KernelView,
+  arn: string,
+  { spec, status: before }: AgentSession,
+): Promise<void> {
   const { gateway } = installation
   const { pid } = await gateway.ask<{ pid: number }>(arn, spec.sessionId, { do: 'boot' })
   const used = view.cpuSeconds(pid)
@@ -61,7 +66,7 @@ async function reopened(installation: Installation, view: KernelView, arn: strin
   assert.ok(billed >= used - 0.01 && billed < used + 0.3, `${billed} is billed, ${used} was used`)
 }
 
-async function shows(installation: Installation, t: TestContext, sessionId: string): Promise<void> {
+async function shows(installation: LocalInstallation, t: TestContext, sessionId: string): Promise<void> {
   const kubectl = needs(t, 'CARREL_TEST_KUBECTL')
   if (kubectl === undefined) return
   const { stdout } = await installation.kubectl(kubectl, 'get', 'ags')
@@ -71,7 +76,7 @@ async function shows(installation: Installation, t: TestContext, sessionId: stri
 }
 
 /** Of replicas: all at once, by SIGKILL. They are started again. */
-function killOperators({ home }: Installation): void {
+function killOperators({ home }: LocalInstallation): void {
   const replicas = join(home, 'replicas.json')
   if (!existsSync(replicas)) return
   const { operators } = JSON.parse(readFileSync(replicas, 'utf8')) as { operators: { pid: number }[] }
@@ -87,7 +92,7 @@ async function ended(view: KernelView, stop: () => Promise<unknown>): Promise<In
   return integrals
 }
 
-function terminated(installation: Installation, sessionId: string): Promise<AgentSession> {
+function terminated(installation: LocalInstallation, sessionId: string): Promise<AgentSession> {
   return eventually(
     async () => {
       const session = await installation.session(sessionId)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { REBOUND_NAME, reportOfPage } from '../kit/browser.ts'
 import { reachedFromOutside, realAddresses } from '../kit/dial.ts'
-import { Installation } from '../kit/installation.ts'
+import { LocalInstallation } from '../kit/local-installation.ts'
 import { runtimeManifest } from '../kit/manifest.ts'
-import { everywhere } from '../kit/place.ts'
+import { onProcesses } from '../kit/place.ts'
 import { invocationPath, newSessionId } from '../kit/raw-gateway.ts'
 import { needs } from '../kit/ring.ts'
 
@@ -61,10 +61,10 @@ function attackOf(targets: { gateway: string; api: string; reboundGateway: strin
 
 const PUBLIC_PATHS = /^\/(healthz|livez|readyz|version)/
 
-everywhere('a web page in a browser of this machine can neither drive nor read the gateway or the Kubernetes API', async (t) => {
+onProcesses('a web page in a browser of this machine can neither drive nor read the gateway or the Kubernetes API', async (t) => {
   const chromium = needs(t, 'CARREL_TEST_CHROMIUM')
   if (!chromium) return
-  const installation = await Installation.start(t)
+  const installation = await LocalInstallation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   const before = await installation.api.everyObject(['events'])
 
@@ -82,7 +82,7 @@ everywhere('a web page in a browser of this machine can neither drive nor read t
 
   assert.deepEqual(await installation.sessions(), [], 'no session was opened')
   assert.deepEqual(await installation.api.everyObject(['events']), before, 'no object was made')
-  const calls = installation.gatewayLog().filter((line) => line.includes('"msg":"call"'))
+  const calls = (await installation.gatewayLog()).filter((line) => line.includes('"msg":"call"'))
   const statuses = calls.map((line) => (JSON.parse(line) as { status: number }).status)
   assert.ok(statuses.length >= 5, `requests of the page arrived at the gateway: ${statuses.length}`)
   assert.deepEqual([...new Set(statuses)], [403])
@@ -94,8 +94,8 @@ everywhere('a web page in a browser of this machine can neither drive nor read t
   }
 })
 
-everywhere('neither port is reached on a real interface, and nobody else may read what the folder holds', async (t) => {
-  const installation = await Installation.start(t)
+onProcesses('neither port is reached on a real interface, and nobody else may read what the folder holds', async (t) => {
+  const installation = await LocalInstallation.start(t)
   const arn = await installation.apply(runtimeManifest('probe'))
   await installation.gateway.ask(arn, newSessionId(), { do: 'boot' })
   assert.ok(realAddresses().length > 0, 'this machine has a network interface')

@@ -2,7 +2,7 @@
 import { MemoryActivity } from '../../../src/activity/memory.ts'
 import { systemClock, systemRandom } from '../../../src/env/system.ts'
 import { ACCESS_KEY_TYPE } from '../../../src/crds/system.ts'
-import { tcpDial } from '../../../src/gateway/proxy/dial.ts'
+import { Pools } from '../../../src/gateway/proxy/pools.ts'
 import { Tables } from '../../../src/gateway/sessions/tables.ts'
 import { loadCluster } from '../../../src/kube/credentials.ts'
 import { httpTransport } from '../../../src/kube/http-transport.ts'
@@ -18,7 +18,7 @@ export const gateway: Follower = {
       log: quiet,
       kubernetes,
       activity: new MemoryActivity(systemClock),
-      dial: tcpDial,
+      dial: new Pools('none'),
     }
     const settings = { namespace: 'carrel-system', accessKeyType: ACCESS_KEY_TYPE }
     const tables = new Tables(env, settings, new AbortController().signal)

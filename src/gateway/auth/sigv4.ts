@@ -1,10 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { ClusterUser } from '../../kube/reviews.ts'
 import type { ArnScope } from '../../sessions/runtime-id.ts'
+import { ALGORITHM, canonicalHeader, signatureOf, type SigningKeys } from '../../sigv4/canonical.ts'
 import { denied } from '../errors.ts'
 import type { Headers } from '../http/headers-in.ts'
 import type { AccessKey, AccessKeys } from './access-keys.ts'
-import { ALGORITHM, canonicalHeader, signatureOf, type SigningKeys } from './canonical.ts'
 
 const SERVICE = 'bedrock-agentcore'
 /** How far a caller's clock may be off. */

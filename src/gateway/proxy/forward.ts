@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher, Pool } from 'undici'
 import { agentFailed } from '../errors.ts'
+import { Refused } from '../upstream.ts'
 import { toCaller } from './agent-headers.ts'
 
 export interface AgentCall {
@@ -26,16 +27,14 @@ export interface Forwarded {
   bytes: number
 }
 
-/** The connection was refused: no byte of the call has reached any agent. */
-export class Refused extends Error {}
-
 /** The agent went away before it answered. */
 export class BrokenOff extends Error {}
 
 /**
  * Sends the call and streams the answer as it comes, with back-pressure. Resolves when the agent
  * has finished. A caller that goes away does not stop the agent: the rest is read and thrown away. An agent that breaks
- * off after its head breaks the caller's stream visibly. Throws Refused, BrokenOff, or 424 for a status that is not 2xx.
+ * off after its head breaks the caller's stream visibly. Throws Refused, also as NotProven, BrokenOff, or 424 for a status that is
+ * not 2xx.
  */
 export function forward(pool: Pool, call: AgentCall, response: ServerResponse): Promise<Forwarded> {
   return new Promise((resolve, reject) => {
@@ -103,8 +102,10 @@ class Relay implements Dispatcher.DispatchHandler {
       return this.#resolve({ status: this.#status, bytes: this.#bytes })
     }
     if (this.#status !== 0) return this.#answeredError()
-    const refused = error.code === 'ECONNREFUSED' || error.code === 'UND_ERR_CONNECT_TIMEOUT' || error.code === 'EHOSTUNREACH'
-    this.#reject(refused ? new Refused(error.message, { cause: error }) : new BrokenOff(error.message, { cause: error }))
+    if (error instanceof Refused) return this.#reject(error)
+    // Without a connection the call has not begun: its pool went while it waited for one.
+    const isBegun = this.#controller !== undefined
+    this.#reject(isBegun ? new BrokenOff(error.message, { cause: error }) : new Refused(error.message, { cause: error }))
   }
 
   #answeredError(): void {

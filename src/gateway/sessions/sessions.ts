@@ -5,21 +5,21 @@ import type { AgentRuntime } from '../../crds/agent-runtime.ts'
 import type { AgentSession } from '../../crds/agent-session.ts'
 import { KubeClient } from '../../kube/client.ts'
 import { ApiError, TransportError } from '../../kube/errors.ts'
-import type { EndReason } from '../../sessions/end-reason.ts'
+import { answersItsCall, type EndReason } from '../../sessions/end-reason.ts'
 import type { GatewayEnv } from '../env.ts'
 import { Limits } from '../limits/limits.ts'
 import type { Caller, Entered, RuntimeTarget, Sessions } from '../session-port.ts'
+import type { Unproven } from '../upstream.ts'
 import { policyOfEndpoint } from './endpoint.ts'
 import { Holds } from './holds.ts'
 import { createSession, reopenSession, stopSession, wantedSession, type Wanted } from './open.ts'
+import { Reached } from './reached.ts'
 import type { Route, Situation } from './situation.ts'
 import type { Tables } from './tables.ts'
 
 /** A call waits this much longer than the agent may take to start: for the previous pod to end. */
 const PATIENCE_MS = 10_000
 const DIAL_TIMEOUT_MS = 1_000
-/** Between two dials of a port that does not listen yet. */
-const REDIAL_MS = 25
 /** A stop that nobody has acted on is answered after this. */
 const STOP_SEEN_MS = 1_000
 /** A session that keeps ending under a call is not reopened for ever. */
@@ -47,8 +47,7 @@ export class SessionDesk implements Sessions {
   readonly #metrics: SessionObserver | undefined
   /** One write per session at a time: concurrent first calls share it. */
   readonly #opening = new Map<string, Promise<boolean>>()
-  /** Pods whose port has answered once. */
-  readonly #dialled = new Set<string>()
+  readonly #reached: Reached
 
   /** `name`: under which this gateway stamps, as its Lease is named; `ready`: when it may serve; `limits`: as all of its calls share. */
   constructor(
@@ -62,10 +61,11 @@ export class SessionDesk implements Sessions {
     this.#metrics = metrics
     this.#client = new KubeClient(boundedTransport(env, env.kubernetes, API_TIMEOUT_MS))
     this.#holds = new Holds(env, name)
+    this.#reached = new Reached(env, DIAL_TIMEOUT_MS)
     this.ready = ready
     tables.onGone((podUID) => {
       this.#holds.forget(podUID)
-      this.#dialled.delete(podUID)
+      this.#reached.forget(podUID)
     })
   }
 
@@ -100,21 +100,30 @@ export class SessionDesk implements Sessions {
     const visit: Visit = {
       runtime: target.runtime,
       waitedFor: 0,
+      ran: 0,
+      unproven: undefined,
       reopened: 0,
       deadlineMs: beganAtMs + target.policy.startTimeoutSeconds * 1000 + PATIENCE_MS,
     }
     try {
       for (;;) {
+        visit.unproven = undefined
         const entered = await this.#advance(wanted, visit, signal)
         if (entered?.outcome === 'entered' && visit.waitedFor > 0) this.#metrics?.openWaited(this.#env.clock.monotonic() - beganAtMs)
         if (entered) return entered
         if (signal.aborted) throw signal.reason
-        if (this.#env.clock.monotonic() >= visit.deadlineMs) return { outcome: 'busy', retryAfterMs: RETRY_AFTER_MS }
+        if (this.#env.clock.monotonic() >= visit.deadlineMs) return this.#gaveUp(wanted, visit)
       }
     } catch (error) {
       if (isUnavailable(error)) return { outcome: 'unavailable', retryAfterMs: (error as ApiError).retryAfterMs ?? RETRY_AFTER_MS }
       throw error
     }
+  }
+
+  #gaveUp({ key }: Wanted, { unproven }: Visit): Entered {
+    if (unproven === undefined) return { outcome: 'busy', retryAfterMs: RETRY_AFTER_MS }
+    this.#env.log.warn({ session: key, why: unproven }, "a call was given up: the session's pod was not proven to be its own")
+    return { outcome: 'unproven', why: unproven, retryAfterMs: RETRY_AFTER_MS }
   }
 
   async stop(target: RuntimeTarget, caller: Caller, sessionId: string, clientToken: string | undefined): Promise<'stopped' | 'unknown'> {
@@ -156,6 +165,9 @@ export class SessionDesk implements Sessions {
         return this.#reopen(wanted, situation, visit, signal)
       case 'waiting':
         if (situation.opening) visit.waitedFor = situation.incarnation
+        if (situation.hasRun) visit.ran = situation.incarnation
+        // Its pod has yet to go, but nothing will make an answer of it.
+        if (situation.end && isAnswerTo(visit, situation.incarnation, situation.end.reason)) return { outcome: 'failed', ...situation.end }
         await this.#change(wanted, visit, signal)
         return undefined
       case 'routable':
@@ -171,7 +183,7 @@ export class SessionDesk implements Sessions {
     signal: AbortSignal,
   ): Promise<Entered | undefined> {
     const mine = visit.waitedFor === ended.incarnation
-    if (mine && (ended.reason === 'StartFailed' || ended.reason === 'RuntimeDeleted' || visit.reopened >= MOST_REOPENINGS)) {
+    if (isAnswerTo(visit, ended.incarnation, ended.reason) || (mine && visit.reopened >= MOST_REOPENINGS)) {
       return { outcome: 'failed', reason: ended.reason, message: ended.message, lastLog: ended.lastLog }
     }
     if (mine) visit.reopened += 1
@@ -207,6 +219,7 @@ export class SessionDesk implements Sessions {
 
   async #take(wanted: Wanted, route: Route, visit: Visit, signal: AbortSignal): Promise<Entered | undefined> {
     const { podUID } = route
+    if (route.hasRun) visit.ran = route.incarnation
     const ended = this.#tables.ended(wanted.key, podUID)
     const next = this.#tables.nextChange(wanted.key)
     try {
@@ -214,27 +227,17 @@ export class SessionDesk implements Sessions {
         await this.#orDeadline(next.changed, visit, signal)
         return undefined
       }
-      if (await this.#answers(route))
-        return {
-          outcome: 'entered',
-          pod: { uid: podUID, address: route.address, port: route.port },
-          release: this.#releaseOnce(podUID),
-          ended,
-        }
-      visit.waitedFor = route.incarnation
+      const pod = { uid: podUID, sessionUID: route.sessionUID, address: route.address, port: route.port }
+      const reach = await this.#reached.reach(pod)
+      if (reach === 'connected') return { outcome: 'entered', pod, release: this.#releaseOnce(podUID), ended }
       this.#holds.release(podUID)
-      await this.#orDeadline(Promise.race([next.changed, sleep(this.#env.clock, REDIAL_MS, signal)]), visit, signal)
+      if (reach !== 'otherPod') visit.waitedFor = route.incarnation // the other's being there tells that this one is no more
+      if (reach !== 'refused') visit.unproven = reach
+      await this.#orDeadline(Promise.race([next.changed, sleep(this.#env.clock, this.#reached.pauseMs(podUID), signal)]), visit, signal)
       return undefined
     } finally {
       next.forget()
     }
-  }
-
-  async #answers(route: Route): Promise<boolean> {
-    if (this.#dialled.has(route.podUID)) return true
-    if ((await this.#env.dial.connect(route.address, route.port, DIAL_TIMEOUT_MS)) === 'refused') return false
-    this.#dialled.add(route.podUID)
-    return true
   }
 
   #releaseOnce(podUID: string): (refused?: boolean) => void {
@@ -243,7 +246,7 @@ export class SessionDesk implements Sessions {
       if (!held) return
       held = false
       this.#holds.release(podUID)
-      if (refused) this.#dialled.delete(podUID)
+      if (refused) this.#reached.refused(podUID)
     }
   }
 
@@ -276,9 +279,18 @@ interface Visit {
   runtime: AgentRuntime
   /** The incarnation whose start it has waited for. */
   waitedFor: number
+  /** The incarnation that it has seen run: one whose end says nothing of how the next will start. */
+  ran: number
   reopened: number
+  /** Why the last step did not get further: the pod's port answers, but the pod is not proven. */
+  unproven: Unproven | undefined
   /** Monotonic. */
   deadlineMs: number
+}
+
+/** Whether an end is what the call gets, where it would open the next incarnation otherwise. */
+function isAnswerTo({ waitedFor, ran }: Visit, incarnation: number, reason: EndReason): boolean {
+  return waitedFor === incarnation && answersItsCall(reason, { hasRun: ran === incarnation })
 }
 
 function isLive(session: AgentSession | undefined, incarnation: number): boolean {

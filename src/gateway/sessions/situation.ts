@@ -6,34 +6,47 @@ import { isStopped, mayReopen, stateOf } from '../../sessions/state.ts'
 /** Where calls of a session may go: only what the API server, the operator and kubelet agree on. */
 export interface Route {
   podUID: string
+  sessionUID: string
   address: string
   port: number
   incarnation: number
+  /** Its agent has answered a ping. */
+  hasRun: boolean
   idleMs: number
+}
+
+/** How an incarnation ended, for the call that waited for it. */
+export interface End {
+  reason: EndReason
+  message: string
+  lastLog: string[]
 }
 
 /** What a call that looks for its session finds. */
 export type Situation =
   | { kind: 'absent' }
   /** Over; the next incarnation may be opened. */
-  | { kind: 'ended'; incarnation: number; reason: EndReason; message: string; lastLog: string[] }
-  /** Opening, or ending: something will change by itself. `opening` is false while it ends. */
-  | { kind: 'waiting'; incarnation: number; opening: boolean }
+  | ({ kind: 'ended'; incarnation: number } & End)
+  /** Opening, or ending: something will change by itself. `opening` is false while it ends, and `end` says why, once it is known. */
+  | { kind: 'waiting'; incarnation: number; opening: boolean; hasRun?: boolean; end?: End }
   | { kind: 'routable'; route: Route }
 
 export function situationOf(session: AgentSession | undefined, podNamed: (name: string) => Pod | undefined): Situation {
   if (session === undefined) return { kind: 'absent' }
   const { incarnation } = session.spec
   if (session.metadata.deletionTimestamp) return { kind: 'waiting', incarnation, opening: false }
-  if (mayReopen(session)) {
-    const { endReason = 'Stopped', endMessage = '', lastLog = [] } = session.status ?? {}
-    return { kind: 'ended', incarnation, reason: endReason, message: endMessage, lastLog }
-  }
+  if (mayReopen(session)) return { kind: 'ended', incarnation, ...endIn(session) }
   const state = stateOf(session)
+  if (state.phase === 'Terminating' && state.incarnation === incarnation)
+    return { kind: 'waiting', incarnation, opening: false, end: endIn(session) }
   const opening = state.phase !== 'Terminating' && !isStopped(session, incarnation)
   if (!opening || state.phase === 'Unopened' || state.phase === 'Terminated') return { kind: 'waiting', incarnation, opening }
   const route = agreedRoute(session, podNamed(state.podName))
-  return route ? { kind: 'routable', route } : { kind: 'waiting', incarnation, opening }
+  return route ? { kind: 'routable', route } : { kind: 'waiting', incarnation, opening, hasRun: state.phase === 'Running' }
+}
+
+function endIn({ status }: AgentSession): End {
+  return { reason: status?.endReason ?? 'Stopped', message: status?.endMessage ?? '', lastLog: status?.lastLog ?? [] }
 }
 
 /**
@@ -48,9 +61,11 @@ export function agreedRoute(session: AgentSession, pod: Pod | undefined): Route 
   if (pod.metadata.deletionTimestamp || !pod.status?.podIP) return undefined
   return {
     podUID: pod.metadata.uid,
+    sessionUID: metadata.uid!,
     address: pod.status.podIP,
     port: AGENT_PORT,
     incarnation: status.incarnation,
+    hasRun: status.phase === 'Running',
     idleMs: (status.idleTimeoutSeconds ?? 900) * 1000,
   }
 }

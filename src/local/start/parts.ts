@@ -2,7 +2,6 @@
 import type { Activity } from '../../activity/activity.ts'
 import type { Env } from '../../env/env.ts'
 import { DEFAULT_SPOOL_LIMITS, startGateway } from '../../gateway/start.ts'
-import { tcpDial } from '../../gateway/proxy/dial.ts'
 import { openAuthorizers } from '../../oidc/open.ts'
 import type { Providers } from '../../operator/env.ts'
 import { OperatorMetrics } from '../../operator/metrics.ts'
@@ -49,7 +48,7 @@ export async function startParts(
   const operating = operator.run(ending.signal)
 
   const gateway = await startGateway(
-    { ...env, kubernetes: api.transportOf('gateway'), activity: activity ?? api.activityFor('gateway'), dial: tcpDial },
+    { ...env, kubernetes: api.transportOf('gateway'), activity: activity ?? api.activityFor('gateway') },
     {
       accountId,
       region,
@@ -59,6 +58,7 @@ export async function startParts(
       spoolDirectory: home.spool,
       spoolLimits: DEFAULT_SPOOL_LIMITS,
       authorizers,
+      proof: 'none',
       registry,
     },
   )

@@ -1,5 +1,5 @@
 /** Adapter: several operators and gateways as processes of their own, with Redis between them. */
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import type { Env } from '../../env/env.ts'
 import { writePrivate, type Home } from '../home.ts'
 import { balance } from './balancer.ts'
@@ -9,6 +9,8 @@ import type { RunningApi } from './running-api.ts'
 import type { LocalSettings } from './settings.ts'
 
 const SOURCES = join(import.meta.dirname, '..', '..')
+/** `main.ts` in a checkout, `main.js` in what `npm run build` made. */
+const MAIN = `main${extname(import.meta.filename)}`
 const DRAIN_SECONDS = 0.5
 
 /** `replicas` of each part. `<home>/replicas.json` says which processes they are and where the gateways listen. */
@@ -35,7 +37,7 @@ export async function startReplicas(
     return new Replica(
       {
         name,
-        module: join(SOURCES, part, 'main.ts'),
+        module: join(SOURCES, part, MAIN),
         flags: ['--kubeconfig', api.kubeconfigOf(part), ...arn, '--log-level', settings.logLevel, ...flags],
         environment: part === 'operator' ? { ...environment, ...metering } : environment,
         log: join(home.root, 'logs', `${name}.log`),
@@ -56,6 +58,8 @@ export async function startReplicas(
         ['PORT', front.port].flatMap((port) => [`127.0.0.1:${port}`, `localhost:${port}`]).join(','),
         '--spool-directory',
         home.spool,
+        '--proof',
+        'none',
         '--drain-seconds',
         String(DRAIN_SECONDS),
       ]),

@@ -8,6 +8,8 @@ export type LiveGateways = () => Promise<readonly string[] | undefined>
 
 /** When the activity store or the API server is out of reach: nothing is closed, and asked again soon. */
 const RETRY_MS = 1_000
+/** Between two looks at a pod that is still starting when its idle time would be over. */
+const STARTING_MS = 500
 /** So long before the deadline the gateways are asked for: then nothing but the store has to be asked at it. */
 const AHEAD_MS = 1_000
 
@@ -57,6 +59,7 @@ export class IdleWatch {
     try {
       await this.#ping.look() // a HealthyBusy seen now holds the pod open
       if (this.#stopped) return
+      if (!this.#ping.started) return this.#schedule(STARTING_MS) // what never starts has a deadline of its own
       const gateways = await this.#gateways()
       if (gateways === undefined) return this.#schedule(RETRY_MS) // whoever is not known may have it open
       if (this.#stopped) return

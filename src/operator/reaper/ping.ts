@@ -88,10 +88,11 @@ export class PingWatch {
     this.#misses = 0
     this.started = true
     this.busy = busy
-    if (busy || settled) {
+    if (first) this.#changed()
+    // Idle time counts from when it could be called: a start may take longer than the idle time is.
+    if (busy || settled || first) {
       await this.#env.activity.touch(BUSY_HOLDER, { podUID: this.#pod.podUID, idleMs: this.#pod.idleMs, open: busy })
     }
-    if (first) this.#changed()
   }
 }
 

@@ -38,7 +38,7 @@ export async function reconcileRuntime(key: string, tools: RuntimeTools): Promis
     return DONE
   }
 
-  const unable = refusalOf(runtime.spec, settings)
+  const unable = refusalOf(runtime.spec, runtime.metadata.namespace!, settings)
   const minted = unable ? { latest: newestOf(runtime, cluster)?.revision } : await mintVersion(runtime, cluster)
   if ('againAfterMs' in minted) return minted
   const refusal = unable ?? minted.refusal
@@ -85,7 +85,7 @@ async function mintVersion(runtime: AgentRuntime, cluster: Cluster): Promise<Min
   }
 }
 
-/** AlreadyExists means GET and verify (design rule 3). What a runtime of the same name left goes by itself, soon. */
+/** AlreadyExists means GET and verify (design rule 3). What a runtime of the same name left is removed. */
 async function holderOf(runtime: AgentRuntime, version: number, latest: number | undefined, { client }: Cluster): Promise<Minted> {
   const { namespace, name } = runtime.metadata
   const held = await client.find(revisionsOfRuntimes, namespace, versionName(name, version))
@@ -94,8 +94,13 @@ async function holderOf(runtime: AgentRuntime, version: number, latest: number |
     held.metadata.ownerReferences?.some(
       (owner) => owner.kind === AGENT_RUNTIMES.kind && owner.controller && owner.uid !== runtime.metadata.uid,
     )
-  )
+  ) {
+    // The collector may be half a minute behind. Whose the name is now, only the API server says: the cache may be behind too.
+    const now = await client.find(AGENT_RUNTIMES, namespace, name)
+    if (now?.metadata.uid === runtime.metadata.uid)
+      await client.delete(revisionsOfRuntimes, namespace, held.metadata.name, { uid: held.metadata.uid! })
     return { againAfterMs: CACHE_LAG_MS }
+  }
   const message = `ControllerRevision ${namespace}/${held.metadata.name} is not of this runtime: delete it, so that version ${version} can be made`
   return { latest, refusal: { reason: 'VersionNameTaken', message } }
 }

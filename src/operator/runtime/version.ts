@@ -1,15 +1,31 @@
 import { createHash } from 'node:crypto'
 import { AGENT_RUNTIMES, type AgentRuntime, type AgentRuntimeSpec } from '../../crds/agent-runtime.ts'
+import { applyDefaults } from '../../crds/prune.ts'
+import { schemaOf } from '../../crds/manifest.ts'
+import { thousandths, type Quantity } from '../../crds/quantity.ts'
 import { RUNTIME_LABEL } from '../../crds/agent-session.ts'
 import type { ControllerRevision } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
 import { versionName } from '../../sessions/runtime-version.ts'
 
 /** The part of a runtime's spec that a change of makes a new version (design 2). Endpoints and pools are not in it. */
-export type VersionedSpec = Pick<
-  AgentRuntimeSpec,
-  'artifact' | 'protocol' | 'environment' | 'authorizer' | 'requestHeaders' | 'lifecycle' | 'startTimeoutSeconds'
->
+const VERSIONED = [
+  'artifact',
+  'protocol',
+  'environment',
+  'authorizer',
+  'requestHeaders',
+  'lifecycle',
+  'startTimeoutSeconds',
+  'resources',
+  'securityContext',
+  'runtimeClassName',
+  'serviceAccountName',
+  'placement',
+  'volumes',
+] as const satisfies (keyof AgentRuntimeSpec)[]
+
+export type VersionedSpec = Pick<AgentRuntimeSpec, (typeof VERSIONED)[number]>
 
 /** Values that mean the same as absence: left out before hashing, so that an upgrade with new defaults mints no versions. */
 const DEFAULTS: Record<string, unknown> = {
@@ -18,21 +34,29 @@ const DEFAULTS: Record<string, unknown> = {
   startTimeoutSeconds: 45,
   'lifecycle.idleTimeoutSeconds': 900,
   'lifecycle.maxLifetimeSeconds': 28_800,
+  'lifecycle.stopGraceSeconds': 4,
+  'resources.limits.cpu': '1',
+  'resources.limits.memory': '1Gi',
+  'resources.limits.ephemeral-storage': '2Gi',
+  'securityContext.runAsUser': 1000,
+  'securityContext.readOnlyRootFilesystem': false,
+  volumes: [],
+  'volumes[].emptyDir.sizeLimit': '1Gi',
+  'artifact.container.imagePullSecrets': [],
+  'placement.tolerations': [],
 }
+/** One amount has many spellings. */
+const QUANTITIES = /^resources\.|\.sizeLimit$/
 
 export const SPEC_HASH_ANNOTATION = 'carrel.dev/spec-hash'
 
 export function versionedPart(spec: AgentRuntimeSpec): VersionedSpec {
-  const { artifact, protocol, environment, authorizer, requestHeaders, lifecycle, startTimeoutSeconds } = spec
-  return {
-    artifact,
-    protocol,
-    lifecycle,
-    startTimeoutSeconds,
-    ...(environment === undefined ? {} : { environment }),
-    ...(authorizer === undefined ? {} : { authorizer }),
-    ...(requestHeaders === undefined ? {} : { requestHeaders }),
-  }
+  return Object.fromEntries(VERSIONED.filter((field) => spec[field] !== undefined).map((field) => [field, spec[field]])) as VersionedSpec
+}
+
+/** A version as the spec's schema is now: one that was stored before a field was there has its default. */
+export function withDefaults(version: VersionedSpec): VersionedSpec {
+  return versionedPart(applyDefaults(schemaOf(AGENT_RUNTIMES).properties!['spec']!, version) as AgentRuntimeSpec)
 }
 
 /** Equal for specs that mean the same, whatever the order of their keys. */
@@ -44,14 +68,19 @@ export function hashOf(spec: VersionedSpec): string {
 }
 
 function normalise(value: unknown, path: string): unknown {
-  if (JSON.stringify(value) === JSON.stringify(DEFAULTS[path])) return undefined
+  if (JSON.stringify(spelled(value, path)) === JSON.stringify(spelled(DEFAULTS[path], path))) return undefined
   if (Array.isArray(value)) return value.map((item) => normalise(item, `${path}[]`))
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null) return spelled(value, path)
   const entries = Object.entries(value)
     .map(([key, inner]) => [key, normalise(inner, path ? `${path}.${key}` : key)] as const)
     .filter(([, inner]) => inner !== undefined)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
   return entries.length === 0 ? undefined : Object.fromEntries(entries)
+}
+
+function spelled(value: unknown, path: string): unknown {
+  const isQuantity = QUANTITIES.test(path) && (typeof value === 'string' || typeof value === 'number')
+  return isQuantity ? String(thousandths(value as Quantity)) : value
 }
 
 /** The immutable record of a version. Its name is the lock: two operators cannot mint the same number twice. */

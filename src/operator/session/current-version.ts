@@ -21,14 +21,14 @@ export async function currentVersion(
   runtime: AgentRuntime,
   { cluster, settings }: Pick<SessionTools, 'cluster' | 'settings'>,
 ): Promise<CurrentVersion> {
-  const refused = endpoint === 'DEFAULT' ? refusalOf(runtime.spec, settings) : undefined
+  const refused = endpoint === 'DEFAULT' ? refusalOf(runtime.spec, runtime.metadata.namespace!, settings) : undefined
   if (refused) return { refused: refused.message }
   const { status, metadata } = runtime
   if (status?.observedGeneration !== metadata.generation) return 'later'
   const version = status?.endpoints?.find(({ name }) => name === endpoint)?.version
   const revision = version === undefined ? undefined : cluster.versionOf(runtime, version)
   if (revision === undefined) return endpoint === 'DEFAULT' ? 'later' : endOfEndpoint(endpoint, runtime, cluster)
-  const unable = refusalOf(revision.data, settings)
+  const unable = refusalOf(revision.data, metadata.namespace!, settings)
   return unable ? { refused: unable.message } : { revision }
 }
 

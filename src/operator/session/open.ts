@@ -7,10 +7,13 @@ import { ApiError, isAlreadyExists } from '../../kube/errors.ts'
 import type { Pod } from '../../kube/objects.ts'
 import { PODS } from '../../kube/resource.ts'
 import { isStopped } from '../../sessions/state.ts'
+import { provideMeterKey } from '../pod/meter-secret.ts'
 import { currentVersion } from './current-version.ts'
 import { carriedInto } from '../usage/session-usage.ts'
+import { refusalOfCreate } from './create-refusal.ts'
+import { isOrphan } from './orphan.ts'
 import { podFor } from './pod-for.ts'
-import { endUnopened, writeStatus, type SessionTools } from './step.ts'
+import { endUnopened, writeStatus, type Ending, type SessionTools } from './step.ts'
 
 /** A pod that is in the way is going; its deletion wakes the session, this is for the case that the event is lost. */
 const LOOK_AGAIN_MS = 500
@@ -39,9 +42,9 @@ export async function openPod(session: AgentSession, incarnation: number, tools:
   const { revision } = version
   if (incarnation > 1 && (await leftoverOf(session, incarnation, tools))) return again(LOOK_AGAIN_MS)
 
-  const made = await claimName(session, podFor(session, incarnation, revision.data, settings), tools)
+  const made = await claimName(session, podFor(session, incarnation, revision, settings), tools)
   if (made === 'in the way') return again(LOOK_AGAIN_MS)
-  if ('refused' in made) return ended(endUnopened(session, incarnation, { reason: 'StartFailed', message: made.refused }, tools))
+  if ('refused' in made) return ended(endUnopened(session, incarnation, made.refused, tools))
 
   const { lifecycle, startTimeoutSeconds } = revision.data
   const startedAtMs = made.found ? Date.parse(made.pod.metadata.creationTimestamp!) : env.clock.now()
@@ -75,23 +78,28 @@ async function ended(write: Promise<unknown>): Promise<Outcome> {
   return DONE
 }
 
-/** Design rule 2: before incarnation n opens, every older pod is gone, by what the API server holds. */
-async function leftoverOf(session: AgentSession, incarnation: number, { cluster }: SessionTools): Promise<Pod | undefined> {
-  const older = (await cluster.podsNow(session)).filter((pod) => Number(pod.metadata.labels?.[INCARNATION_LABEL]) !== incarnation)
-  for (const pod of older) await cluster.deletePod(pod)
-  return older[0]
+/** Design rule 2: before incarnation n opens, every older pod is gone by what the API server holds, or its node is silent. */
+async function leftoverOf(session: AgentSession, incarnation: number, tools: SessionTools): Promise<Pod | undefined> {
+  let leftover: Pod | undefined
+  for (const pod of await tools.cluster.podsNow(session)) {
+    if (Number(pod.metadata.labels?.[INCARNATION_LABEL]) === incarnation || (await isOrphan(pod, tools))) continue
+    await tools.cluster.deletePod(pod)
+    leftover = pod
+  }
+  return leftover
 }
 
-type Claim = { pod: Pod; found: boolean } | { refused: string } | 'in the way'
+type Claim = { pod: Pod; found: boolean } | { refused: Ending } | 'in the way'
 
 async function claimName(session: AgentSession, pod: Pod, tools: SessionTools): Promise<Claim> {
-  const { cluster } = tools
+  const { cluster, settings } = tools
   try {
+    await provideMeterKey(session, cluster.client, settings)
     return { pod: await cluster.client.create(PODS, pod), found: false }
   } catch (error) {
     if (isAlreadyExists(error)) return adopt(session, pod, tools)
-    if (error instanceof ApiError && (error.status === 403 || error.status === 422 || error.status === 400))
-      return { refused: error.message }
+    const refused = error instanceof ApiError && refusalOfCreate(error, pod.metadata.namespace!)
+    if (refused) return { refused }
     throw error
   }
 }

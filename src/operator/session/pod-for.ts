@@ -1,30 +1,29 @@
 import type { AgentRuntimeSpec } from '../../crds/agent-runtime.ts'
 import {
-  AGENT_CONTAINER,
-  AGENT_PORT,
   AGENT_SESSIONS,
   CODE_DIRECTORY_ANNOTATION,
   INCARNATION_LABEL,
   RUNTIME_LABEL,
   SESSION_UID_LABEL,
+  VERSION_LABEL,
   type AgentSession,
 } from '../../crds/agent-session.ts'
-import type { Pod } from '../../kube/objects.ts'
+import type { ControllerRevision, Pod } from '../../kube/objects.ts'
 import { apiVersionOf } from '../../kube/resource.ts'
 import { podName } from '../../sessions/key.ts'
-import type { VersionedSpec } from '../runtime/version.ts'
+import { containerSpec, processSpec } from '../pod/spec.ts'
+import { withDefaults, type VersionedSpec } from '../runtime/version.ts'
 import type { OperatorSettings } from '../settings.ts'
 
-/** The kubelet's own backstop, should operator and reaper be away: lifetime and this. */
-const DEADLINE_SLACK_SECONDS = 60
-/** SIGTERM, then SIGKILL: an SDK agent holds SIGTERM for 10 s while a stream is open, and a stop is due within 5. */
-const GRACE_SECONDS = 4
-/** A process kubelet pulls no image, but a pod must name one. */
-const IMAGE_OF_CODE = 'carrel.dev/code'
-
 /** The pod of one incarnation. Built by the operator alone: nothing a tenant writes reaches its metadata, but the code directory. */
-export function podFor(session: AgentSession, incarnation: number, version: VersionedSpec, settings: OperatorSettings): Pod {
+export function podFor(
+  session: AgentSession,
+  incarnation: number,
+  { data, revision }: Pick<ControllerRevision<VersionedSpec>, 'data' | 'revision'>,
+  settings: OperatorSettings,
+): Pod {
   const { name, namespace, uid } = session.metadata
+  const version = withDefaults(data)
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -35,6 +34,7 @@ export function podFor(session: AgentSession, incarnation: number, version: Vers
         [SESSION_UID_LABEL]: uid!,
         [INCARNATION_LABEL]: String(incarnation),
         [RUNTIME_LABEL]: session.spec.runtimeRef.name,
+        [VERSION_LABEL]: String(revision),
       },
       ...annotationsOf(version.artifact, settings),
       ownerReferences: [
@@ -48,49 +48,11 @@ export function podFor(session: AgentSession, incarnation: number, version: Vers
         },
       ],
     },
-    spec: {
-      restartPolicy: 'Never',
-      activeDeadlineSeconds: version.lifecycle.maxLifetimeSeconds + DEADLINE_SLACK_SECONDS,
-      terminationGracePeriodSeconds: GRACE_SECONDS,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      containers: [
-        {
-          name: AGENT_CONTAINER,
-          ...startOf(version.artifact, settings),
-          env: environmentOf(version, settings),
-          ports: [{ containerPort: AGENT_PORT, name: 'http' }],
-        },
-      ],
-    },
+    spec: settings.artifacts === 'code' ? processSpec(version, settings) : containerSpec(version, session, settings),
   }
 }
 
 function annotationsOf(artifact: AgentRuntimeSpec['artifact'], settings: OperatorSettings): Pick<Pod['metadata'], 'annotations'> {
   if (settings.artifacts === 'container' || artifact.code === undefined) return {}
   return { annotations: { [CODE_DIRECTORY_ANNOTATION]: artifact.code.directory } }
-}
-
-function startOf(
-  artifact: AgentRuntimeSpec['artifact'],
-  settings: OperatorSettings,
-): { image: string; command?: string[]; args?: string[] } {
-  const { code, container } = artifact
-  if (settings.artifacts === 'code') return { image: container?.image ?? IMAGE_OF_CODE, ...(code ? { command: code.command } : {}) }
-  return {
-    image: container?.image ?? IMAGE_OF_CODE,
-    ...(container?.command ? { command: container.command } : {}),
-    ...(container?.args ? { args: container.args } : {}),
-  }
-}
-
-/** Contract 1.6. What the user sets wins. */
-function environmentOf(version: VersionedSpec, settings: OperatorSettings): { name: string; value: string }[] {
-  const environment = new Map([
-    ['DOCKER_CONTAINER', '1'],
-    ['AWS_REGION', settings.region],
-    ['AWS_DEFAULT_REGION', settings.region],
-    ...(version.environment ?? []).map(({ name, value }) => [name, value] as const),
-  ])
-  return Array.from(environment, ([name, value]) => ({ name, value }))
 }

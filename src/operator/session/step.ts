@@ -2,7 +2,7 @@ import type { AgentSession, AgentSessionStatus } from '../../crds/agent-session.
 import { AGENT_SESSIONS } from '../../crds/agent-session.ts'
 import { rfc3339Millis } from '../../env/clock.ts'
 import { withCondition } from '../../kube/conditions.ts'
-import type { EndReason } from '../../sessions/end-reason.ts'
+import { isMeant, type EndReason } from '../../sessions/end-reason.ts'
 import type { Cluster } from '../cluster.ts'
 import type { OperatorEnv } from '../env.ts'
 import type { Vigil } from '../reaper/vigil.ts'
@@ -69,7 +69,7 @@ async function writeEnd(session: AgentSession, status: AgentSessionStatus, endin
     },
     tools,
   )
-  const type = ending.reason === 'StartFailed' || ending.reason === 'Unhealthy' || ending.reason === 'AgentExited' ? 'Warning' : 'Normal'
+  const type = isMeant(ending.reason) ? 'Normal' : 'Warning'
   tools.cluster.events.record(written, { type, reason: ending.reason, note: story.slice(0, LONGEST_MESSAGE), action: 'End' })
   return written
 }

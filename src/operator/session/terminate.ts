@@ -1,27 +1,51 @@
-import { AGENT_SESSIONS, SESSION_FINALIZER, type AgentSession, type SessionUsage } from '../../crds/agent-session.ts'
+import { AGENT_SESSIONS, SESSION_FINALIZER, type AgentSession } from '../../crds/agent-session.ts'
 import { rfc3339Millis } from '../../env/clock.ts'
 import { DONE, again, type Outcome } from '../../kube/controller.ts'
 import { removeFinalizer } from '../../kube/finalizers.ts'
+import type { EndReason } from '../../sessions/end-reason.ts'
+import type { Pod } from '../../kube/objects.ts'
+import type { LastOfUsage } from '../usage/closing.ts'
 import { finalUsage } from '../usage/final.ts'
-import { writeStatus, type SessionTools } from './step.ts'
+import { isAwaited } from '../usage/last-word.ts'
+import { conditionsWithMetered } from '../usage/metered-condition.ts'
+import { isOrphan } from './orphan.ts'
+import { beginEnding, writeStatus, type SessionTools } from './step.ts'
 
 /** The deletion of a pod wakes its session; this is for the case that the event is lost. */
 const LOOK_AGAIN_MS = 1_000
 
-/** Terminating → Terminated, once the API server holds no pod of the session any more. */
+/** Terminating → Terminated, once the API server holds no pod of the session any more, or only one that nobody can end. */
 export async function terminate(session: AgentSession, podUID: string | undefined, tools: SessionTools): Promise<Outcome> {
-  if (!(await podsGone(session, tools))) return again(LOOK_AGAIN_MS)
+  const pods = await podsOf(session, tools)
+  if (pods.going) return again(LOOK_AGAIN_MS)
+  const { endReason } = session.status ?? {}
+  if (pods.orphan && endReason && SAID_OF_LOST_NODES.has(endReason)) {
+    await beginEnding(session, { reason: 'NodeLost', message: lossOf(pods.orphan) }, tools)
+    return DONE
+  }
   const final = await finalUsage(session, podUID, tools)
   if ('againAfterMs' in final) return final
-  await writeTerminated(session, final.usage, tools)
+  await writeTerminated(session, final, tools)
   await forget(podUID, tools)
   return DONE
 }
 
 /** The one write of an end: usage and phase together, so that what is Terminated has its bill. */
-async function writeTerminated(session: AgentSession, usage: SessionUsage | undefined, tools: SessionTools): Promise<AgentSession> {
-  const endedAt = rfc3339Millis(tools.env.clock.now())
-  const written = await writeStatus(session, { ...session.status, phase: 'Terminated', endedAt, ...(usage ? { usage } : {}) }, tools)
+async function writeTerminated(session: AgentSession, { usage, notVisible }: LastOfUsage, tools: SessionTools): Promise<AgentSession> {
+  const nowMs = tools.env.clock.now()
+  const before = session.status?.conditions
+  const conditions = (usage ?? notVisible) ? conditionsWithMetered(before, notVisible, nowMs) : before
+  const written = await writeStatus(
+    session,
+    {
+      ...session.status,
+      phase: 'Terminated',
+      endedAt: rfc3339Millis(nowMs),
+      ...(usage ? { usage } : {}),
+      ...(conditions ? { conditions } : {}),
+    },
+    tools,
+  )
   await acknowledgeUsage(written, tools)
   return written
 }
@@ -29,13 +53,15 @@ async function writeTerminated(session: AgentSession, usage: SessionUsage | unde
 /** After the write; and again by a successor, should a predecessor have died in between. */
 export async function acknowledgeUsage({ metadata, status }: AgentSession, { readings }: SessionTools): Promise<void> {
   if (status?.podUID === undefined) return
-  if (status.usage?.final && status.usage.incarnation === status.incarnation) await readings.acknowledge(metadata.uid!, status.podUID)
+  const isWritten = status.usage?.final && status.usage.incarnation === status.incarnation
+  if (isWritten) await readings.acknowledge(metadata.uid!, status.podUID)
+  else readings.forgetPod(status.podUID)
 }
 
 /** An AgentSession that is being deleted: its pods first, then its finalizer. */
 export async function finish(session: AgentSession, tools: SessionTools): Promise<Outcome> {
   if (!session.metadata.finalizers?.includes(SESSION_FINALIZER)) return DONE
-  if (!(await podsGone(session, tools))) return again(LOOK_AGAIN_MS)
+  if ((await podsOf(session, tools)).going) return again(LOOK_AGAIN_MS)
   const closed = await closeDeleted(session, tools)
   if ('againAfterMs' in closed) return closed
   const podUID = session.status?.podUID
@@ -53,7 +79,7 @@ async function closeDeleted(session: AgentSession, tools: SessionTools): Promise
     return session
   }
   const final = await finalUsage(session, status.podUID, tools)
-  return 'againAfterMs' in final ? final : writeTerminated(session, final.usage, tools)
+  return 'againAfterMs' in final ? final : writeTerminated(session, final, tools)
 }
 
 /** A session that ended long ago: the record goes, unless it was reopened meanwhile (both preconditions). */
@@ -65,10 +91,22 @@ export async function expire(session: AgentSession, endedAtMs: number, { cluster
   return DONE
 }
 
-async function podsGone(session: AgentSession, { cluster }: SessionTools): Promise<boolean> {
-  const pods = await cluster.podsNow(session)
-  for (const pod of pods) await cluster.deletePod(pod)
-  return pods.length === 0
+/** `going`: one is still there, told to go; `orphan`: one that goes only when its node comes back (design rule 2). */
+async function podsOf(session: AgentSession, tools: SessionTools): Promise<{ going: boolean; orphan: Pod | undefined }> {
+  const left = { going: false, orphan: undefined as Pod | undefined }
+  for (const pod of await tools.cluster.podsNow(session)) {
+    if (await isOrphan(pod, tools)) left.orphan = pod
+    else left.going = true
+    if (!isAwaited(session, pod, tools)) await tools.cluster.deletePod(pod)
+  }
+  return left
+}
+
+/** What a silent node looks like before the cluster has noticed that it is one. */
+const SAID_OF_LOST_NODES: ReadonlySet<EndReason> = new Set(['Unhealthy', 'Evicted', 'PodLost'])
+
+function lossOf({ metadata, spec }: Pod): string {
+  return `node ${spec?.nodeName} has stopped answering, and pod ${metadata.name} with it; the next call opens a new one elsewhere`
 }
 
 async function forget(podUID: string | undefined, { env, vigil }: SessionTools): Promise<void> {

@@ -1,27 +1,29 @@
-import { AGENT_CONTAINER, AGENT_PORT, type AgentSession } from '../../crds/agent-session.ts'
+import { AGENT_PORT, type AgentSession } from '../../crds/agent-session.ts'
 import { withCondition } from '../../kube/conditions.ts'
 import { DONE, again, type Outcome } from '../../kube/controller.ts'
 import type { Pod } from '../../kube/objects.ts'
 import { PODS } from '../../kube/resource.ts'
 import { deadlineReached, isStopped, nextDeadlineMs, type SessionState } from '../../sessions/state.ts'
+import { withDefaults, type VersionedSpec } from '../runtime/version.ts'
 import { keepMetered, usageDue } from '../usage/live.ts'
+import { explained, withLastLog } from './last-log.ts'
+import { endOfUnprovable } from './meter-end.ts'
+import { isNodeSilent } from './orphan.ts'
+import { disruptionOf, endingOfPod } from './pod-end.ts'
+import { eventsDueAgainInMs, eventsDueInMs, eventsOf } from './pod-events.ts'
+import { failureInEvents, startFailureOf, waitsFor } from './start-failure.ts'
 import { beginEnding, writeStatus, type Ending, type SessionTools } from './step.ts'
 
 type LiveState = Extract<SessionState, { phase: 'Pending' | 'Running' }>
 
-const LAST_LOG_LINES = 20
-const LAST_LOG_BYTES = 4_096
-const LAST_LOG_LINE_CHARACTERS = 400
-
 /** A live session: ends it when something says so, marks it Running at its agent's first good ping, else waits. */
 export async function watchOver(session: AgentSession, state: LiveState, tools: SessionTools): Promise<Outcome> {
-  const { cluster, env, vigil } = tools
+  const { env, vigil } = tools
   const pod = await podOf(session, state, tools)
-  const ending = endingOf(session, state, pod, tools)
-  if (ending) {
-    await beginEnding(session, await withLastLog(ending, session, pod, tools), tools)
-    return DONE
-  }
+  const ending = endingOf(session, state, pod, tools) ?? (await overdue(session, state, pod, tools))
+  if (ending) return end(session, state, pod, ending, tools)
+  const asked = state.phase === 'Running' ? await endOfUnprovable(pod, tools) : await unseenFailure(session, state, pod, tools)
+  if (asked && 'reason' in asked) return end(session, state, pod, asked, tools)
 
   vigil.keep({
     podUID: state.podUID,
@@ -31,26 +33,49 @@ export async function watchOver(session: AgentSession, state: LiveState, tools: 
     started: state.phase === 'Running',
     idleMs: (session.status?.idleTimeoutSeconds ?? 900) * 1000,
   })
-  if (state.phase === 'Pending' && vigil.verdictOn(state.podUID).started) {
-    const ready = { type: 'Ready', status: 'True', reason: 'Running', message: `pod ${state.podName} answers` } as const
-    await writeStatus(
-      session,
-      { ...session.status, phase: 'Running', conditions: withCondition(session.status?.conditions, ready, env.clock.now()) },
-      tools,
-    )
-    cluster.events.record(session, {
-      type: 'Normal',
-      reason: 'Running',
-      note: `incarnation ${state.incarnation} runs in pod ${state.podName}`,
-      action: 'Start',
-    })
-    return DONE
-  }
+  if (state.phase === 'Pending' && vigil.verdictOn(state.podUID).started) return markRunning(session, state, tools)
   keepMetered(session, state, pod?.status?.podIP, tools)
   const usage = usageDue(session, state, tools)
-  if (usage) await writeStatus(session, { ...session.status, usage }, tools)
-  const deadlineMs = nextDeadlineMs(state)
-  return deadlineMs === undefined ? DONE : again(Math.max(0, deadlineMs - env.clock.now()))
+  if (usage) await writeStatus(session, { ...session.status, ...usage }, tools)
+  const inMs = Math.min(asked?.againAfterMs ?? Infinity, (nextDeadlineMs(state) ?? Infinity) - env.clock.now())
+  return inMs === Infinity ? DONE : again(Math.max(0, inMs))
+}
+
+async function markRunning(session: AgentSession, state: LiveState, tools: SessionTools): Promise<Outcome> {
+  const ready = { type: 'Ready', status: 'True', reason: 'Running', message: `pod ${state.podName} answers` } as const
+  const conditions = withCondition(session.status?.conditions, ready, tools.env.clock.now())
+  await writeStatus(session, { ...session.status, phase: 'Running', conditions }, tools)
+  tools.cluster.events.record(session, {
+    type: 'Normal',
+    reason: 'Running',
+    note: `incarnation ${state.incarnation} runs in pod ${state.podName}`,
+    action: 'Start',
+  })
+  return DONE
+}
+
+/** With what the agent said last, and with what that means. */
+async function end(session: AgentSession, state: LiveState, pod: Pod | undefined, ending: Ending, tools: SessionTools): Promise<Outcome> {
+  const known = await ofSilentNode(ending, pod, tools)
+  const user = tools.settings.artifacts === 'container' ? versionOf(session, tools)?.securityContext.runAsUser : undefined
+  await beginEnding(session, explained(await withLastLog(known, session, pod, tools), { started: state.phase === 'Running', user }), tools)
+  return DONE
+}
+
+/** What its pod was built by, while its runtime is there. */
+function versionOf(session: AgentSession, { cluster }: SessionTools): VersionedSpec | undefined {
+  const runtime = cluster.runtimeOf(session)
+  const { version } = session.status ?? {}
+  const revision = runtime && version !== undefined ? cluster.versionOf(runtime, version) : undefined
+  return revision && withDefaults(revision.data)
+}
+
+/** The taint manager deletes the pods of a silent node and those of a node that somebody has tainted. */
+async function ofSilentNode(ending: Ending, pod: Pod | undefined, tools: SessionTools): Promise<Ending> {
+  if (pod === undefined || ending.reason !== 'Evicted' || disruptionOf(pod) !== 'DeletionByTaintManager') return ending
+  const whole = await tools.cluster.client.find(PODS, pod.metadata.namespace, pod.metadata.name)
+  if (whole?.metadata.uid !== pod.metadata.uid || !whole?.spec?.nodeName || !(await isNodeSilent(whole, tools))) return ending
+  return { reason: 'NodeLost', message: `node ${whole.spec.nodeName} of pod ${pod.metadata.name} has stopped answering` }
 }
 
 /** The pod that the status names; the cache may be behind, so only the API server says that it is gone. */
@@ -62,72 +87,50 @@ async function podOf(session: AgentSession, state: LiveState, { cluster }: Sessi
 }
 
 /** Why the session must end now, most telling reason first. */
-function endingOf(
-  session: AgentSession,
-  state: LiveState,
-  pod: Pod | undefined,
-  { cluster, env, vigil }: SessionTools,
-): Ending | undefined {
+function endingOf(session: AgentSession, state: LiveState, pod: Pod | undefined, tools: SessionTools): Ending | undefined {
+  const { cluster, vigil } = tools
   if (isStopped(session, state.incarnation)) return { reason: 'Stopped', message: 'StopRuntimeSession was called' }
   if (cluster.runtimeOf(session) === undefined)
     return { reason: 'RuntimeDeleted', message: `AgentRuntime ${session.spec.runtimeRef.name} was deleted` }
   if (pod === undefined) return { reason: 'PodLost', message: `pod ${state.podName} was deleted; the next call opens a new one` }
-  const lost = endingOfPod(state, pod)
-  if (lost) return lost
+  const started = state.phase === 'Running'
+  const memoryLimit = (): string | undefined => versionOf(session, tools)?.resources.limits.memory.toString()
+  const ofPod = endingOfPod(pod, { started, memoryLimit }) ?? (started ? undefined : startFailureOf(pod))
+  if (ofPod) return ofPod
 
   const verdict = vigil.verdictOn(state.podUID)
   if (verdict.idleClosed)
     return { reason: 'IdleTimeout', message: `idle for ${session.status?.idleTimeoutSeconds} s (spec.lifecycle.idleTimeoutSeconds)` }
   if (verdict.unhealthy) return { reason: 'Unhealthy', message: verdict.unhealthy }
+  return undefined
+}
+
+/** Its time is over. One that never answered is told what it was still waiting for. */
+async function overdue(session: AgentSession, state: LiveState, pod: Pod | undefined, tools: SessionTools): Promise<Ending | undefined> {
+  const { env, vigil } = tools
   const due = deadlineReached(state, env.clock.now())
-  if (due === 'StartFailed')
-    return {
-      reason: 'StartFailed',
-      message: `${verdict.lastPing} within ${session.status?.startTimeoutSeconds} s (spec.startTimeoutSeconds)`,
-    }
   if (due === 'MaxLifetime') return { reason: 'MaxLifetime', message: 'spec.lifecycle.maxLifetimeSeconds have passed' }
-  return undefined
+  if (due !== 'StartFailed' || pod === undefined) return undefined
+  const within = `within ${session.status?.startTimeoutSeconds} s (spec.startTimeoutSeconds)`
+  const waiting = waitsFor(pod, asksEvents(pod, tools) ? await eventsOf(pod, session, tools) : [])
+  if (waiting) return { ...waiting, message: `not started ${within}: ${waiting.message}` }
+  return { reason: 'StartFailed', message: `${vigil.verdictOn(state.podUID).lastPing} ${within}` }
 }
 
-/** Reasons that kubelets give to pods that did not end by their agent's doing. */
-const POD_LOST_REASONS = new Set(['KubeletRestarted', 'Evicted', 'NodeLost', 'NodeShutdown', 'Terminated', 'Preempted'])
-
-function endingOfPod(state: LiveState, pod: Pod): Ending | undefined {
-  const { phase, reason, message } = pod.status ?? {}
-  const ended = pod.status?.containerStatuses?.find(({ name }) => name === AGENT_CONTAINER)?.state?.terminated
-  const failed = state.phase === 'Pending' ? 'StartFailed' : 'AgentExited'
-  if (reason && POD_LOST_REASONS.has(reason)) return { reason: 'PodLost', message: message || `pod ${state.podName} was lost: ${reason}` }
-  if (reason === 'DeadlineExceeded') return { reason: 'MaxLifetime', message: "the pod's activeDeadlineSeconds have passed" }
-  if (pod.metadata.deletionTimestamp)
-    return { reason: 'PodLost', message: `pod ${state.podName} was deleted; the next call opens a new one` }
-  if (ended) {
-    const how = ended.message || `the agent exited with code ${ended.exitCode}${ended.signal ? ` (signal ${ended.signal})` : ''}`
-    return { reason: failed, message: state.phase === 'Pending' ? `${how}, before it answered GET /ping` : how }
-  }
-  if (phase === 'Failed' || phase === 'Succeeded')
-    return { reason: failed, message: message || `pod ${state.podName} ended: ${reason ?? phase}` }
-  return undefined
+/** What only events tell; or when to ask for them again. */
+async function unseenFailure(
+  session: AgentSession,
+  state: LiveState,
+  pod: Pod | undefined,
+  tools: SessionTools,
+): Promise<Ending | { againAfterMs: number } | undefined> {
+  if (pod === undefined || !asksEvents(pod, tools)) return undefined
+  const inMs = eventsDueInMs(pod, tools.env.clock.now() - state.startedAtMs)
+  if (inMs === undefined || inMs > 0) return inMs === undefined ? undefined : { againAfterMs: inMs }
+  return failureInEvents(await eventsOf(pod, session, tools)) ?? { againAfterMs: eventsDueAgainInMs }
 }
 
-/** Read before the pod goes, for those who may read logs. Best effort: a missing log never holds an end back. */
-async function withLastLog(ending: Ending, session: AgentSession, pod: Pod | undefined, { cluster, env }: SessionTools): Promise<Ending> {
-  if (pod === undefined || (ending.reason !== 'StartFailed' && ending.reason !== 'AgentExited' && ending.reason !== 'Unhealthy'))
-    return ending
-  try {
-    const text = await cluster.client.logs(session.metadata.namespace!, pod.metadata.name, {
-      container: AGENT_CONTAINER,
-      tailLines: LAST_LOG_LINES,
-      limitBytes: LAST_LOG_BYTES,
-    })
-    return {
-      ...ending,
-      lastLog: text
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => line.slice(0, LAST_LOG_LINE_CHARACTERS)),
-    }
-  } catch (error) {
-    env.log.warn({ session: session.metadata.name, err: error }, 'the last log lines could not be read')
-    return ending
-  }
+/** The process kubelet of a laptop writes all that it knows into the status. */
+function asksEvents(pod: Pod, { settings }: SessionTools): boolean {
+  return settings.artifacts === 'container' && !pod.status?.podIP
 }

@@ -1,17 +1,16 @@
 import type { Timer } from '../../env/clock.ts'
-import type { OperatorEnv } from '../env.ts'
+import type { MeterAnswer, MeteredPod, OperatorEnv } from '../env.ts'
 import type { Reading } from './session-usage.ts'
 
 /** How often a live pod's meter is read: how much may be unknown when it ends and its meter is gone. */
 const READ_EVERY_MS = 10_000
 /** How often a live session's usage is written. */
 export const WRITE_EVERY_MS = 60_000
+/** A meter that goes with its pod holds the deletion of the pod up for so long at most. */
+const LAST_WORD_MS = 1_000
 
-export interface Metered {
-  podUID: string
+export interface Metered extends MeteredPod {
   sessionKey: string
-  /** The pod's. */
-  address: string | undefined
   /** Wall time before which nothing is written. */
   writeFromMs: number
 }
@@ -19,7 +18,11 @@ export interface Metered {
 interface Watch {
   pod: Metered
   last: Reading | undefined
+  /** Why the meter sees nothing of the pod, when it said so last. */
+  notVisible: string | undefined
   timer: Timer | undefined
+  /** Of a pod that is about to be deleted; absent before. */
+  lastWord?: 'awaited' | 'heard' | 'missing'
 }
 
 /**
@@ -42,12 +45,10 @@ export class UsageReadings {
 
   /** Begins to read, or updates what is known of the pod. */
   keep(pod: Metered): void {
-    const watch = this.#watches.get(pod.podUID)
+    const watch = this.#watches.get(pod.uid)
     if (watch) return void (watch.pod = pod)
-    const begun: Watch = { pod, last: undefined, timer: undefined }
-    this.#watches.set(pod.podUID, begun)
     // An operator that comes back finds many at once: spread, and the first soon.
-    this.#plan(begun, (0.5 + this.#env.random.fraction() / 2) * READ_EVERY_MS)
+    this.#plan(this.#begin(pod), (0.5 + this.#env.random.fraction() / 2) * READ_EVERY_MS)
   }
 
   /** Reads no more; the last reading stays known until it is acknowledged. */
@@ -59,10 +60,45 @@ export class UsageReadings {
     return this.#watches.get(podUID)?.last
   }
 
-  /** The reading that is to be written now. */
-  due(podUID: string): Reading | undefined {
+  /** Why the meter sees nothing of the pod; undefined when it does, or has not answered. */
+  notVisible(podUID: string): string | undefined {
+    return this.#watches.get(podUID)?.notVisible
+  }
+
+  /** The reading that is to be written now, or that there is none. */
+  due(podUID: string): Reading | { notVisible: string } | undefined {
     const watch = this.#watches.get(podUID)
-    return watch?.last && watch.last.atMs >= watch.pod.writeFromMs ? watch.last : undefined
+    if (watch === undefined) return undefined
+    const { last, notVisible, pod } = watch
+    if (notVisible !== undefined) return this.#env.clock.now() >= pod.writeFromMs ? { notVisible } : undefined
+    return last && last.atMs >= pod.writeFromMs ? last : undefined
+  }
+
+  /**
+   * The last reading of a pod that is about to be deleted, and its meter with it. Asked for once; `awaited` for a second at most,
+   * and the session is woken when that is over. A dead meter holds up this one pod and no reconcile.
+   */
+  lastWord(pod: Metered): 'awaited' | 'heard' | 'missing' {
+    const watch = this.#watches.get(pod.uid) ?? this.#begin(pod)
+    if (watch.lastWord) return watch.lastWord
+    this.rest(pod.uid)
+    if (watch.notVisible !== undefined) return (watch.lastWord = 'heard')
+    watch.pod = pod
+    watch.lastWord = 'awaited'
+    const decide = (word: 'heard' | 'missing'): void => {
+      if (watch.lastWord !== 'awaited') return
+      tooLate.cancel()
+      watch.lastWord = word
+      this.#wake(pod.sessionKey)
+    }
+    const tooLate = this.#env.clock.after(LAST_WORD_MS, () => decide('missing'))
+    void this.#read(watch).then((answered) => decide(answered ? 'heard' : 'missing'))
+    return 'awaited'
+  }
+
+  /** Whether the pod's meter was heard just before the pod was deleted. */
+  heardLastWord(podUID: string): boolean {
+    return this.#watches.get(podUID)?.lastWord === 'heard'
   }
 
   /** How long the final reading of this pod has been tried, in ms; counts from the first call. */
@@ -75,7 +111,7 @@ export class UsageReadings {
 
   /** The pod's usage is in the API: its meter may forget it. Once per pod; what fails is tried when the session is next looked at. */
   async acknowledge(sessionUID: string, podUID: string): Promise<void> {
-    this.#forget(podUID)
+    this.forgetPod(podUID)
     if (this.#acknowledged.get(sessionUID) === podUID) return
     this.#acknowledged.set(sessionUID, podUID)
     try {
@@ -88,36 +124,61 @@ export class UsageReadings {
 
   /** The session is gone. */
   forget(sessionUID: string, podUID: string | undefined): void {
-    if (podUID !== undefined) this.#forget(podUID)
+    if (podUID !== undefined) this.forgetPod(podUID)
     this.#acknowledged.delete(sessionUID)
   }
 
   stop(): void {
-    for (const podUID of this.#watches.keys()) this.#forget(podUID)
+    for (const podUID of this.#watches.keys()) this.forgetPod(podUID)
   }
 
-  #forget(podUID: string): void {
+  /** All is written of the pod that ever will be. */
+  forgetPod(podUID: string): void {
     this.rest(podUID)
     this.#watches.delete(podUID)
     this.#finalSinceMs.delete(podUID)
   }
 
+  #begin(pod: Metered): Watch {
+    const watch: Watch = { pod, last: undefined, notVisible: undefined, timer: undefined }
+    this.#watches.set(pod.uid, watch)
+    return watch
+  }
+
   #plan(watch: Watch, delayMs: number): void {
     watch.timer = this.#env.clock.after(delayMs, () => {
       this.#plan(watch, READ_EVERY_MS)
-      void this.#read(watch)
+      void this.#read(watch).then(() => {
+        if (watch.notVisible !== undefined) this.#sayNotVisible(watch)
+        else if (this.due(watch.pod.uid)) this.#wake(watch.pod.sessionKey)
+      })
     })
   }
 
-  async #read(watch: Watch): Promise<void> {
-    const { podUID, address, sessionKey } = watch.pod
+  /** No meter gets to see what it did not: it is not read again, and told once. */
+  #sayNotVisible(watch: Watch): void {
+    watch.timer?.cancel()
+    if (this.#watches.get(watch.pod.uid) !== watch || watch.lastWord) return
+    const delayMs = Math.max(0, watch.pod.writeFromMs - this.#env.clock.now())
+    watch.timer = this.#env.clock.after(delayMs, () => this.#wake(watch.pod.sessionKey))
+  }
+
+  /** Whether the meter answered. Never rejects. */
+  async #read(watch: Watch): Promise<boolean> {
+    const { uid, sessionUID, address } = watch.pod
     try {
-      const report = await this.#env.meters.read(podUID, address)
-      if (report === 'unknown' || report === 'unmetered') return
-      watch.last = { report, atMs: this.#env.clock.now() }
-      if (this.due(podUID)) this.#wake(sessionKey)
+      this.#take(watch, await this.#env.meters.read({ uid, sessionUID, address }))
+      return true
     } catch (error) {
-      this.#env.log.debug({ podUID, err: error }, 'the meter was not read; the next time tries again')
+      this.#env.log.debug({ podUID: uid, err: error }, 'the meter was not read; the next time tries again')
+      return false
     }
+  }
+
+  #take(watch: Watch, answer: MeterAnswer): void {
+    if (answer === 'unknown' || answer === 'unmetered') return
+    if ('notVisible' in answer) return void (watch.notVisible = answer.notVisible)
+    watch.notVisible = undefined
+    watch.last = { report: answer, atMs: this.#env.clock.now() }
   }
 }

@@ -106,6 +106,27 @@ function authorizers(): fc.Arbitrary<object> {
   )
 }
 
+/** Fields of the pod that only their rules can break, in several spellings of few amounts. */
+function ofThePod(): Record<string, fc.Arbitrary<unknown>> {
+  const secretName = fc.constantFrom('meter-a', 'mine')
+  const secretKeyRef = fc.record({ name: secretName, key: fc.constant('a') })
+  const variable = fc.record({ value: fc.constant(''), valueFrom: fc.record({ secretKeyRef }) }, { requiredKeys: [] })
+  const cpu = fc.constantFrom(1, 2, '1', '1500m', '0.5')
+  const bytes = fc.constantFrom(1_000_000_000, '1G', '1Gi', '1024Mi', '0.5Gi', '1.001G', '2000000k')
+  const amounts = fc.record({ cpu, memory: bytes, 'ephemeral-storage': bytes }, { requiredKeys: [] })
+  const source = fc.oneof(
+    fc.constant({ emptyDir: {} }),
+    secretName.map((each) => ({ secret: { secretName: each } })),
+    fc.record({ configMap: fc.constant({ name: 'a' }), persistentVolumeClaim: fc.constant({ claimName: 'a' }) }, { requiredKeys: [] }),
+  )
+  const volumes = fc.array(fc.tuple(fc.constantFrom('/a', '/b'), source), { maxLength: 2 })
+  return {
+    environment: variable.map((each) => [{ name: 'A', ...each }]),
+    resources: fc.record({ limits: amounts, requests: amounts }, { requiredKeys: [] }),
+    volumes: volumes.map((all) => all.map(([mountPath, from], at) => ({ name: `v${at}`, mountPath, ...from }))),
+  }
+}
+
 conformance('CEL rules of an AgentRuntime and their twins', async (on) => {
   const seconds = fc.integer({ min: 1, max: 30 })
   const artifact = fc.record(
@@ -120,6 +141,7 @@ conformance('CEL rules of an AgentRuntime and their twins', async (on) => {
       sessionOwnership: either,
       endpoints,
       authorizer: authorizers(),
+      ...ofThePod(),
     },
     { requiredKeys: ['artifact', 'lifecycle'] },
   )

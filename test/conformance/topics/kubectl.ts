@@ -13,6 +13,9 @@ conformance(
     for (const field of [
       'agentruntime.spec',
       'agentruntime.spec.artifact.container',
+      'agentruntime.spec.resources.limits',
+      'agentruntime.spec.resources.limits.cpu',
+      'agentruntime.spec.placement.nodeSelector',
       'agentsession.spec.owner',
       'ags.status.phase',
       'art.nothing',

@@ -1,7 +1,8 @@
-// The parts of a control plane in one binary. The name it is called by chooses the part.
+// The parts of a cluster in one binary. The name it is called by chooses the part.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,17 +13,23 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
 func main() {
 	parts := map[string]func() *cobra.Command{
 		"kube-apiserver":          apiserver.NewAPIServerCommand,
 		"kube-controller-manager": controllermanager.NewControllerManagerCommand,
+		"kube-proxy":              proxy.NewProxyCommand,
+		"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
+		"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
 	}
 	name := filepath.Base(os.Args[0])
 	part, known := parts[name]
 	if !known {
-		fmt.Fprintf(os.Stderr, "%s: call this by the name of a part, through a link: kube-apiserver or kube-controller-manager\n", name)
+		fmt.Fprintf(os.Stderr, "%s: call this by the name of a part, through a link, such as kube-apiserver\n", name)
 		os.Exit(2)
 	}
 	os.Exit(cli.Run(part()))

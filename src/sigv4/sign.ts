@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
-import type { AccessKey } from './access-keys.ts'
 import { ALGORITHM, canonicalHeader, signatureOf, signingKey } from './canonical.ts'
 
-/** Signs a request as an AWS SDK would: for the first call of `npm start`, and for tests that need raw requests. */
+export interface SigningKey {
+  accessKeyId: string
+  secretAccessKey: string
+}
+
+/** The headers of the request, signed as an AWS SDK signs them: for `carrel invoke`, and for the first call of `npm start`. */
 export function signed(
   request: { method: string; url: URL; headers: Record<string, string>; body: Uint8Array | string },
-  key: Pick<AccessKey, 'accessKeyId' | 'secretAccessKey'>,
+  key: SigningKey,
   scope: { region: string; nowMs: number },
 ): Record<string, string> {
   const amzDate = new Date(scope.nowMs).toISOString().replaceAll(/[-:]|\.\d{3}/g, '')
