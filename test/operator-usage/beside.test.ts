@@ -4,30 +4,13 @@ import { AGENT_SESSIONS, type AgentSession } from '../../src/crds/agent-session.
 import type { PortCall } from '../../src/env/mortal.ts'
 import { EVENTS } from '../../src/kube/events.ts'
 import { PODS } from '../../src/kube/resource.ts'
-import { CALLER, SESSION_ID, VirtualInstallation } from '../search/virtual-installation.ts'
+import { CALLER, SESSION_ID, type VirtualInstallation } from '../search/virtual-installation.ts'
+import { call, withWorld as inWorld, type Status, type Target } from './world.ts'
 
 const never = new AbortController().signal
-type Target = Awaited<ReturnType<VirtualInstallation['createRuntime']>>
-type Status = NonNullable<AgentSession['status']>
 
 /** An installation in which each pod's meter goes with it. */
-async function withWorld(seed: number, body: (world: VirtualInstallation, target: Target) => Promise<void>): Promise<void> {
-  const world = new VirtualInstallation(seed, { metersBeside: true })
-  try {
-    await world.start()
-    await body(world, await world.createRuntime({ idleTimeoutSeconds: 600, maxLifetimeSeconds: 3600 }))
-  } finally {
-    world.stop()
-  }
-}
-
-/** A call that ends at once. Answers the pod's UID. */
-async function call(world: VirtualInstallation, target: Target): Promise<string> {
-  const entered = await world.settle(world.desk.enter(target, CALLER, SESSION_ID, never), 120_000)
-  if (entered.outcome !== 'entered') throw new Error(entered.outcome)
-  entered.release()
-  return entered.pod.uid
-}
+const withWorld = (seed: number, body: Parameters<typeof inWorld>[1]): Promise<void> => inWorld(seed, body, { metersBeside: true })
 
 async function stop(world: VirtualInstallation, target: Target): Promise<Status> {
   await world.settle(world.desk.stop(target, CALLER, SESSION_ID, undefined), 60_000)
